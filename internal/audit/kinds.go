@@ -1,0 +1,111 @@
+package audit
+
+// The severities.
+const (
+	Info    = "info"
+	Warning = "warning"
+	High    = "high"
+)
+
+// The kinds of events of Appendix B that this release can write. An event of any other kind is refused.
+const (
+	PasswordSuccess   = "authn.password.success"
+	PasswordFail      = "authn.password.fail"
+	PasswordThrottled = "authn.password.throttled"
+	PasswordDisabled  = "authn.password.disabled"
+
+	PasscodeQueued      = "authn.otp.queued"       // a delivery was announced
+	PasscodeSent        = "authn.otp.sent"         // the carrier accepted it
+	PasscodeReceipt     = "authn.otp.receipt"      // what the carrier said later
+	PasscodeFallback    = "authn.otp.fallback"     // the escalation chose SMS
+	PasscodeSendFailed  = "authn.otp.send_failed"  // refused, failed or lost
+	PasscodeSendRefused = "authn.otp.send_refused" // by our own limits
+	PasscodeSuccess     = "authn.otp.success"
+	PasscodeFail        = "authn.otp.fail"
+	PasscodeExpired     = "authn.otp.expired"
+	PasscodeReplayed    = "authn.otp.replayed"
+	PasscodeExhausted   = "authn.otp.exhausted"
+	IdentityChanged     = "authn.otp.identity_changed"
+	NotRequested        = "authn.otp.not_requested" // "I didn't request a code"
+
+	FactorDisabled       = "authn.factor.disabled"
+	FactorRebound        = "authn.factor.rebound"
+	SuccessAfterFailures = "authn.success_after_failures"
+	Partial              = "authn.partial"
+
+	SessionCreated      = "session.created"
+	SessionStepUp       = "session.stepup"
+	SessionExpired      = "session.expired"
+	SessionEnded        = "session.ended"
+	SessionUsedAfterEnd = "session.used_after_end"
+
+	AuthorizeStarted = "oauth.authorize.started" // the AuthRequest was saved: the first link of a login's chain
+	AuthorizeError   = "oauth.authorize.error"
+	CodeIssued       = "oauth.code.issued"
+	CodeRedeemed     = "oauth.code.redeemed"
+	CodeReplayed     = "oauth.code.replayed"
+	CodePKCEMismatch = "oauth.code.pkce_mismatch"
+	TokenIssued      = "oauth.token.issued"
+	TokenRefreshed   = "oauth.token.refreshed"
+	TokenReuse       = "oauth.token.reuse_detected"
+	TokenRevoked     = "oauth.token.revoked"
+	ClientAuthFail   = "oauth.client.auth_fail"
+	AssertionReplay  = "oauth.client.assertion_replay"
+
+	ConsentGranted   = "consent.granted"
+	ConsentDenied    = "consent.denied"
+	ConsentWithdrawn = "consent.withdrawn"
+
+	AccountCreated  = "account.created"
+	AccountUpdated  = "account.updated"
+	AccountDisabled = "account.disabled"
+	AccountEnabled  = "account.enabled"
+	AccountUnlocked = "account.unlocked"
+	PasswordChanged = "account.password.changed"
+	PasswordRehash  = "account.password.rehashed"
+	PhoneBound      = "account.phone.bound"
+	PhoneChanged    = "account.phone.changed"
+
+	AdminClientCreated = "admin.client.created"
+	AdminClientUpdated = "admin.client.updated"
+	AdminClientRemoved = "admin.client.removed"
+	AdminSecretRotated = "admin.client.secret_rotated"
+	AdminSessionEnded  = "admin.session.ended"
+	AdminPasswordSet   = "admin.password.set"
+	AdminAuditRead     = "audit.read"
+	KeyCreated         = "key.created"
+	KeyActivated       = "key.activated"
+	KeyRetired         = "key.retired"
+	ChainBroken        = "audit.chain.broken"
+	AuditCheckpoint    = "audit.checkpoint"
+	WebhookRejected    = "webhook.rejected"
+	RateLimitHit       = "ratelimit.hit"
+	SSRFBlocked        = "ssrf.blocked"
+	CSRFBlocked        = "csrf.blocked"
+	InputRejected      = "input.rejected"
+	SystemStart        = "system.start"
+	SystemStop         = "system.stop"
+	SystemPanic        = "system.panic"
+	SystemClockDrift   = "system.clock_drift"
+	SystemCarrierAlarm = "system.carrier_alarm" // class C: the carrier refuses because of our account or configuration
+)
+
+var severities = map[string]string{
+	PasswordSuccess: Info, PasswordFail: Warning, PasswordThrottled: Warning, PasswordDisabled: High,
+	PasscodeQueued: Info, PasscodeSent: Info, PasscodeReceipt: Info, PasscodeFallback: Info,
+	PasscodeSendFailed: Warning, PasscodeSendRefused: Warning, PasscodeSuccess: Info, PasscodeFail: Warning,
+	PasscodeExpired: Warning, PasscodeReplayed: High, PasscodeExhausted: High, IdentityChanged: High, NotRequested: High,
+	FactorDisabled: High, FactorRebound: High, SuccessAfterFailures: Warning, Partial: Warning,
+	SessionCreated: Info, SessionStepUp: Info, SessionExpired: Info, SessionEnded: Info, SessionUsedAfterEnd: Warning,
+	AuthorizeStarted: Info, AuthorizeError: Warning, CodeIssued: Info, CodeRedeemed: Info, CodeReplayed: High,
+	CodePKCEMismatch: High, TokenIssued: Info, TokenRefreshed: Info, TokenReuse: High, TokenRevoked: Info,
+	ClientAuthFail: Warning, AssertionReplay: High,
+	ConsentGranted: Info, ConsentDenied: Info, ConsentWithdrawn: Info,
+	AccountCreated: Info, AccountUpdated: Info, AccountDisabled: Info, AccountEnabled: Info, AccountUnlocked: Info,
+	PasswordChanged: Warning, PasswordRehash: Info, PhoneBound: High, PhoneChanged: High,
+	AdminClientCreated: Info, AdminClientUpdated: Info, AdminClientRemoved: Info, AdminSecretRotated: Info,
+	AdminSessionEnded: Info, AdminPasswordSet: High, AdminAuditRead: Info,
+	KeyCreated: High, KeyActivated: High, KeyRetired: High, ChainBroken: High, AuditCheckpoint: Info,
+	WebhookRejected: Warning, RateLimitHit: Warning, SSRFBlocked: Warning, CSRFBlocked: Warning, InputRejected: Warning,
+	SystemStart: Info, SystemStop: Info, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
+}

@@ -1,0 +1,194 @@
+// Package secret turns one root secret into keys, one per purpose (KEY-02), and does with them what the rooms need:
+// seal, open, keyed hash, MAC. A key never leaves this package except where a library must have it (Bytes).
+//
+// Every key has a generation, named by a short id that is stored beside whatever was made with it, so that a root can
+// be replaced while the older one stays readable.
+package secret
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Purpose names what a key is for. Two purposes never share a key.
+type Purpose string
+
+// The purposes.
+const (
+	Passcode    Purpose = "passcode"     // derivation of passcodes
+	Tokens      Purpose = "tokens"       // fosite's HMAC strategy for AuthCodes and tokens
+	TokenHash   Purpose = "token-hash"   // how tokens, AuthCodes and session ids are found
+	ClientHash  Purpose = "client-hash"  // generated client secrets
+	Password    Purpose = "password"     // the keyed step over password hashes
+	PhoneLookup Purpose = "phone-lookup" // how numbers are found
+	PhoneSeal   Purpose = "phone-seal"
+	KeySeal     Purpose = "signing-key-seal"
+	MessageHash Purpose = "message-hash" // how carriers' message ids are found
+	Forms       Purpose = "forms"        // tokens in forms
+	Browser     Purpose = "browser"      // the known-browser cookie
+	Names       Purpose = "names"        // keyed hash of what was typed as a user name, and of throttle keys
+	Audit       Purpose = "audit"        // seed of the Ed25519 key that signs checkpoints
+	Callback    Purpose = "callback"     // our own mark on carriers' callback URLs
+)
+
+// RootSize is the least length of a root secret in bytes.
+const RootSize = 32
+
+// Keys are the purpose keys of the current root and, while a rotation lasts, of the one before.
+type Keys struct {
+	current  generation
+	previous []generation
+}
+
+type generation struct {
+	id   string
+	root []byte
+}
+
+// New derives from the current root secret; previous ones stay readable. A root has at least RootSize bytes.
+func New(current []byte, previous ...[]byte) (*Keys, error) {
+	k := new(Keys)
+	for i, root := range append([][]byte{current}, previous...) {
+		if len(root) < RootSize {
+			return nil, fmt.Errorf("root secret has %d bytes, needs at least %d: make one with `parola config init`", len(root), RootSize)
+		}
+		g := generation{root: append([]byte(nil), root...)}
+		g.id = hex.EncodeToString(g.derive("key-id"))[:8]
+		if i == 0 {
+			k.current = g
+		} else {
+			k.previous = append(k.previous, g)
+		}
+	}
+	return k, nil
+}
+
+func (g generation) derive(p Purpose) []byte {
+	key, err := hkdf.Key(sha256.New, g.root, nil, "parola/v1/"+string(p), 32)
+	if err != nil {
+		panic("secret: hkdf: " + err.Error()) // only a length beyond 255 hashes fails
+	}
+	return key
+}
+
+func (k *Keys) find(id string) (generation, bool) {
+	if id == k.current.id {
+		return k.current, true
+	}
+	for _, g := range k.previous {
+		if g.id == id {
+			return g, true
+		}
+	}
+	return generation{}, false
+}
+
+// ErrUnknownKey says that something was made with a root secret that is not configured here.
+var ErrUnknownKey = errors.New("made with a root secret that is not configured")
+
+// ID names the current generation.
+func (k *Keys) ID() string { return k.current.id }
+
+// Bytes returns the 32-byte key of a purpose, of the current generation, for a library that must hold it.
+func (k *Keys) Bytes(p Purpose) []byte { return k.current.derive(p) }
+
+// PreviousBytes returns the keys of a purpose of the generations before, newest first.
+func (k *Keys) PreviousBytes(p Purpose) [][]byte {
+	var keys [][]byte
+	for _, g := range k.previous {
+		keys = append(keys, g.derive(p))
+	}
+	return keys
+}
+
+// MAC is HMAC-SHA-256 over the parts, each preceded by its length so that no two lists collide, with the key of the
+// named generation. It fails with ErrUnknownKey.
+func (k *Keys) MAC(p Purpose, keyID string, parts ...[]byte) ([]byte, error) {
+	g, ok := k.find(keyID)
+	if !ok {
+		return nil, ErrUnknownKey
+	}
+	return mac(g.derive(p), parts...), nil
+}
+
+func mac(key []byte, parts ...[]byte) []byte {
+	h := hmac.New(sha256.New, key)
+	for _, part := range parts {
+		n := len(part)
+		h.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		h.Write(part)
+	}
+	return h.Sum(nil)
+}
+
+// Hash is a keyed hash of value for look-ups, of the current generation, in unpadded base64url.
+func (k *Keys) Hash(p Purpose, value string) string {
+	return base64.RawURLEncoding.EncodeToString(mac(k.current.derive(p), []byte(value)))
+}
+
+// Hashes returns Hash for the current generation and then for those before: what a look-up must try during a rotation.
+func (k *Keys) Hashes(p Purpose, value string) []string {
+	hashes := []string{k.Hash(p, value)}
+	for _, g := range k.previous {
+		hashes = append(hashes, base64.RawURLEncoding.EncodeToString(mac(g.derive(p), []byte(value))))
+	}
+	return hashes
+}
+
+// Seal encrypts plaintext with AES-256-GCM under a fresh nonce; purpose, key id and context are associated data, so a
+// sealed value cannot be moved to another record.
+func (k *Keys) Seal(p Purpose, context string, plaintext []byte) []byte {
+	aead := newAEAD(k.current.derive(p))
+	nonce := make([]byte, aead.NonceSize())
+	rand.Read(nonce)
+	prefix := []byte("v1." + k.current.id + ".")
+	out := append(prefix, nonce...)
+	return aead.Seal(out, nonce, plaintext, associated(p, k.current.id, context))
+}
+
+// Open decrypts what Seal made with the same purpose and context.
+func (k *Keys) Open(p Purpose, context string, sealed []byte) ([]byte, error) {
+	parts := strings.SplitN(string(sealed), ".", 3)
+	if len(parts) != 3 || parts[0] != "v1" {
+		return nil, errors.New("open sealed value: not in the form v1.KEY.…")
+	}
+	g, ok := k.find(parts[1])
+	if !ok {
+		return nil, fmt.Errorf("open sealed value: %w", ErrUnknownKey)
+	}
+	aead := newAEAD(g.derive(p))
+	body := []byte(parts[2])
+	if len(body) < aead.NonceSize() {
+		return nil, errors.New("open sealed value: too short")
+	}
+	plaintext, err := aead.Open(nil, body[:aead.NonceSize()], body[aead.NonceSize():], associated(p, g.id, context))
+	if err != nil {
+		return nil, errors.New("open sealed value: it was changed, or belongs to another record")
+	}
+	return plaintext, nil
+}
+
+func associated(p Purpose, keyID, context string) []byte {
+	return []byte("parola|" + string(p) + "|" + keyID + "|" + context)
+}
+
+func newAEAD(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic("secret: " + err.Error()) // the key has 32 bytes
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic("secret: " + err.Error())
+	}
+	return aead
+}

@@ -1,0 +1,27 @@
+package storage
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"time"
+)
+
+var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// NewID returns a random identifier of 128 bits: 26 lower-case characters of Crockford's base32.
+func NewID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	return idEncoding.EncodeToString(b[:])
+}
+
+// NewTimeID returns an identifier that sorts by t to the millisecond and carries 80 random bits.
+func NewTimeID(t time.Time) string {
+	var b [16]byte
+	rand.Read(b[:])
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(t.UnixMilli()))
+	copy(b[:6], ms[2:])
+	return idEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,43 @@
+package storage
+
+import (
+	"context"
+	"time"
+)
+
+// Throttle is a token bucket by GCRA: Burst at once, then one per Interval.
+type Throttle struct {
+	Key      string
+	Interval time.Duration
+	Burst    int
+}
+
+// FailureBudget is a counter of consecutive failures with a growing delay: Free failures cost nothing, the next waits
+// Base, then twice that, up to Cap. At Limit the key is shut until it is cleared (0: never).
+type FailureBudget struct {
+	Key   string
+	Free  int
+	Base  time.Duration
+	Cap   time.Duration
+	Limit int
+}
+
+// Refusal says which key refused and when to try again; the zero RetryAt means that time alone does not help.
+type Refusal struct {
+	Key     string
+	RetryAt time.Time
+}
+
+// Throttles keeps how often things happened. Keys are made by internal/throttle and hold no personal data in clear.
+type Throttles interface {
+	// Take takes one from every bucket, or from none: the first refusal is returned and the others are given back. Each
+	// bucket is exact under any number of simultaneous callers and nodes.
+	Take(ctx context.Context, now time.Time, buckets ...Throttle) (*Refusal, error)
+	// GiveBack returns one to each bucket, never beyond full.
+	GiveBack(ctx context.Context, now time.Time, keys ...string) error
+	// CountFailures counts one failure on every budget before the secret is compared (PW-13), or on none when one
+	// refuses. It returns the counts in the order of the budgets.
+	CountFailures(ctx context.Context, now time.Time, budgets ...FailureBudget) (counts []int, r *Refusal, err error)
+	// ClearFailures forgets the failures of these keys, and returns how many each had before, by key.
+	ClearFailures(ctx context.Context, keys ...string) (map[string]int, error)
+}
