@@ -1,0 +1,281 @@
+package templates
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Stage is how far the passcode has come on its way, in the general terms a person may see (OTP-42): never the carrier's
+// reason.
+type Stage int
+
+const (
+	StageSending      Stage = iota // queued or sending on WhatsApp
+	StageOnItsWay                  // WhatsApp took it, not delivered yet
+	StageDelivered                 // delivered on WhatsApp
+	StageSMSSoon                   // WhatsApp did not get through; SMS follows in PasscodeStatus.SMSIn
+	StageSMSSending                // queued or sending by SMS
+	StageSMSSent                   // the SMS was taken
+	StageSMSDelivered              // the SMS was delivered
+	StageNotArriving               // no channel got through
+	StageUnknown                   // the answer to the SMS was lost: it may or may not arrive
+)
+
+// Never is a wait that does not end: the thing is not offered.
+const Never time.Duration = -1
+
+// PasscodeStatus is the part of the passcode page that changes while a person looks at it. It is shown inside
+// [Passcode], and alone as the data of the event stream.
+type PasscodeStatus struct {
+	Stage Stage
+	// PhoneEnding is the last two digits of the number (OTP-40).
+	PhoneEnding string
+	// WhatsApp and SMS say on which channels the passcode has gone out or is going out.
+	WhatsApp, SMS bool
+	// WhatsAppDelivered stays true when an SMS follows a message that had arrived.
+	WhatsAppDelivered bool
+	// SMSIn is the time until the automatic SMS; Never when there will be none.
+	SMSIn time.Duration
+	// SMSOfferIn is the time until "Send it by SMS instead" is offered: 0 is now, Never is not at all.
+	SMSOfferIn time.Duration
+	// ResendIn is the time until "Send again" is possible: 0 is now, Never is not at all.
+	ResendIn time.Duration
+	// ExpiresIn is the time until the passcode ends.
+	ExpiresIn time.Duration
+}
+
+// Render writes the status alone, on a single line, so that it is one data field of a server-sent event.
+func (s PasscodeStatus) Render(w io.Writer, t *Templates, v View) error {
+	return t.execute(&lineWriter{w}, v.Language, "passcode", "status", s)
+}
+
+// lineWriter writes line ends as spaces, which mean the same in the status fragment.
+type lineWriter struct{ w io.Writer }
+
+func (l *lineWriter) Write(b []byte) (int, error) {
+	line := make([]byte, len(b))
+	for i, c := range b {
+		if c == '\n' || c == '\r' {
+			c = ' '
+		}
+		line[i] = c
+	}
+	return l.w.Write(line)
+}
+
+// TextKey is the message that tells the stage.
+func (s PasscodeStatus) TextKey() string {
+	return [...]string{
+		StageSending:      "stage.sending",
+		StageOnItsWay:     "stage.on_its_way",
+		StageDelivered:    "stage.delivered",
+		StageSMSSoon:      "stage.sms_soon",
+		StageSMSSending:   "stage.sms_sending",
+		StageSMSSent:      "stage.sms_sent",
+		StageSMSDelivered: "stage.sms_delivered",
+		StageNotArriving:  "stage.not_arriving",
+		StageUnknown:      "stage.unknown",
+	}[s.Stage]
+}
+
+// FallbackKey is the message that announces the automatic SMS, empty when none follows.
+func (s PasscodeStatus) FallbackKey() string {
+	switch {
+	case s.SMSIn <= 0 || s.SMS:
+		return ""
+	case s.Stage == StageSMSSoon:
+		return "fallback.soon"
+	case s.Stage == StageDelivered:
+		return "fallback.not_entered"
+	default:
+		return "fallback.not_delivered"
+	}
+}
+
+// Tone is the class of the status in the stylesheet.
+func (s PasscodeStatus) Tone() string {
+	switch s.Stage {
+	case StageDelivered, StageSMSDelivered:
+		return "good"
+	case StageNotArriving, StageUnknown:
+		return "bad"
+	default:
+		return "moving"
+	}
+}
+
+// StepState is where one step of the indicator stands. Its value is the class in the stylesheet.
+type StepState string
+
+const (
+	StepNext   StepState = "next"   // not begun
+	StepNow    StepState = "now"    // happening
+	StepDone   StepState = "done"   // happened
+	StepMissed StepState = "missed" // did not happen
+)
+
+// Step is one step of the indicator: WhatsApp sent, delivered, SMS.
+type Step struct {
+	LabelKey string
+	State    StepState
+}
+
+// StateKey is the state in words, for those who do not see the mark.
+func (s Step) StateKey() string {
+	return map[StepState]string{
+		StepNext: "step.next", StepNow: "step.now", StepDone: "step.done", StepMissed: "step.missed",
+	}[s.State]
+}
+
+// Steps are the steps that apply: WhatsApp's when it was tried, and SMS when it was or may be.
+func (s PasscodeStatus) Steps() []Step {
+	var steps []Step
+	if s.WhatsApp || !s.SMS {
+		sent, delivered := s.whatsAppSteps()
+		steps = append(steps, Step{"step.whatsapp_sent", sent}, Step{"step.delivered", delivered})
+	}
+	if s.SMS || s.SMSIn >= 0 || s.SMSOfferIn >= 0 {
+		steps = append(steps, Step{"step.sms", s.smsStep()})
+	}
+	return steps
+}
+
+func (s PasscodeStatus) whatsAppSteps() (sent, delivered StepState) {
+	switch {
+	case s.WhatsAppDelivered || s.Stage == StageDelivered:
+		return StepDone, StepDone
+	case s.Stage == StageSending:
+		return StepNow, StepNext
+	case s.Stage == StageOnItsWay:
+		return StepDone, StepNow
+	default:
+		return StepDone, StepMissed
+	}
+}
+
+func (s PasscodeStatus) smsStep() StepState {
+	switch s.Stage {
+	case StageSMSSending, StageSMSSent, StageUnknown:
+		return StepNow
+	case StageSMSDelivered:
+		return StepDone
+	case StageNotArriving:
+		return StepMissed
+	default:
+		return StepNext
+	}
+}
+
+// PasscodeError is what the passcode page says went wrong with the last post.
+type PasscodeError int
+
+const (
+	PasscodeNoError       PasscodeError = iota
+	PasscodeWrong                       // Passcode.TriesLeft says how many tries are left
+	PasscodeMalformed                   // not as many digits as a passcode has; not counted as a try
+	PasscodeThrottled                   // too many wrong ones: Passcode.RetryIn
+	PasscodeResendRefused               // no message now: Passcode.RetryIn
+	PasscodeBusy                        // the server could not check now; nothing was counted
+)
+
+// Passcode asks for the passcode that was sent, and shows what becomes of the message.
+type Passcode struct {
+	Client Client
+	// Length is the number of digits.
+	Length int
+	Status PasscodeStatus
+
+	Error PasscodeError
+	// TriesLeft is for PasscodeWrong, RetryIn for PasscodeThrottled and PasscodeResendRefused.
+	TriesLeft int
+	RetryIn   time.Duration
+
+	// VerifyURL, SMSURL and ResendURL are where "Continue", "Send it by SMS instead" and "Send again" post to.
+	VerifyURL, SMSURL, ResendURL string
+	// RefreshURL is this page, for "Check again".
+	RefreshURL string
+	// EventsURL is the event stream: each message event's data is what PasscodeStatus.Render wrote; an event named "end"
+	// says that this page is over, and the script then loads RefreshURL. Empty when there is none.
+	EventsURL string
+}
+
+// Render writes the page to w in the language of v.
+func (p Passcode) Render(w io.Writer, t *Templates, v View) error {
+	return t.render(w, v, "passcode", p)
+}
+
+// Pattern accepts the digits with spaces and hyphens anywhere, as people paste them.
+func (p Passcode) Pattern() string { return fmt.Sprintf(`[\s\-]*(?:\p{Nd}[\s\-]*){%d}`, p.Length) }
+
+// ErrorKey is the message of the error, empty for none.
+func (p Passcode) ErrorKey() string {
+	return [...]string{
+		PasscodeNoError:       "",
+		PasscodeWrong:         "passcode.wrong",
+		PasscodeMalformed:     "passcode.malformed",
+		PasscodeThrottled:     "passcode.throttled",
+		PasscodeResendRefused: "passcode.resend_refused",
+		PasscodeBusy:          "passcode.busy",
+	}[p.Error]
+}
+
+// PasscodeEnd is why a challenge is over without this page having won.
+type PasscodeEnd int
+
+const (
+	PasscodeExpired   PasscodeEnd = iota // its time was up
+	PasscodeExhausted                    // too many wrong ones: the password is asked for again (OTP-22)
+	PasscodeElsewhere                    // another tab finished the login, or began a newer one
+	PasscodeRefused                      // policy allows no way to go on
+)
+
+// PasscodeEnded says that a passcode can no longer be entered, and what to do next.
+type PasscodeEnded struct {
+	Client Client
+	Reason PasscodeEnd
+	// StartAgainURL is where "Start again" posts to; empty when there is nothing to start.
+	StartAgainURL string
+}
+
+// Render writes the page to w in the language of v.
+func (p PasscodeEnded) Render(w io.Writer, t *Templates, v View) error {
+	return t.render(w, v, "passcode_ended", p)
+}
+
+// TitleKey and TextKey are the messages of the reason.
+func (p PasscodeEnded) TitleKey() string { return p.keys()[0] }
+func (p PasscodeEnded) TextKey() string  { return p.keys()[1] }
+
+func (p PasscodeEnded) keys() [2]string {
+	return [...][2]string{
+		PasscodeExpired:   {"ended.expired.title", "ended.expired.text"},
+		PasscodeExhausted: {"ended.exhausted.title", "ended.exhausted.text"},
+		PasscodeElsewhere: {"ended.elsewhere.title", "ended.elsewhere.text"},
+		PasscodeRefused:   {"ended.refused.title", "ended.refused.text"},
+	}[p.Reason]
+}
+
+// NoPhone tells a person without a verified phone that the login cannot be finished, and by whom it can be helped.
+type NoPhone struct {
+	Client Client
+	// ReturnURL is where "Return to the application" posts to, which then answers the client; empty for no button.
+	ReturnURL string
+}
+
+// Render writes the page to w in the language of v.
+func (p NoPhone) Render(w io.Writer, t *Templates, v View) error {
+	return t.render(w, v, "no_phone", p)
+}
+
+// ChannelsDown says that neither WhatsApp nor SMS can be reached, and offers to try again.
+type ChannelsDown struct {
+	Client Client
+	// RetryURL is where "Try again" posts to.
+	RetryURL string
+}
+
+// Render writes the page to w in the language of v.
+func (p ChannelsDown) Render(w io.Writer, t *Templates, v View) error {
+	return t.render(w, v, "channels_down", p)
+}
