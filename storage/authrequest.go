@@ -66,13 +66,13 @@ type AuthRequestProgress struct {
 	// ConsentScopes are the scopes allowed for this request; ConsentAt when.
 	ConsentScopes []string  `json:"consent_scopes,omitempty"`
 	ConsentAt     time.Time `json:"consent_at,omitzero"`
+	// ReadyAt is set when next.go said that nothing is left to ask: idp/oidc may answer the client.
+	ReadyAt time.Time `json:"ready_at,omitzero"`
 	// Refusal is the protocol error to send to the client (access_denied, login_required, …) once a step or next.go
 	// decided it.
 	Refusal string `json:"refusal,omitempty"`
 	// Locale is the language the pages settled on.
 	Locale string `json:"locale,omitempty"`
-	// SourceAddr and UserAgent are those of the browser at the last step, for events.
-	SourceAddr string `json:"source_addr,omitempty"`
 }
 
 // AuthRequests keeps authorization requests.

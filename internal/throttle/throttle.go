@@ -1,0 +1,138 @@
+// Package throttle decides how often something may happen: which buckets and budgets an act draws on. The counters live
+// in storage, keyed on the person, the factor, the number and the source, so that they survive new challenges, new
+// AuthRequests, restarts and other nodes. Keys hold keyed hashes, never a name, number or address in clear.
+package throttle
+
+import (
+	"time"
+
+	"github.com/parola-id/parola/internal/secret"
+	"github.com/parola-id/parola/storage"
+)
+
+// Limits are the numbers an operator may set (configuration `limits.*`).
+type Limits struct {
+	// SendsPerNumberHour and SendsPerNumberDay bound unverified messages to one phone number.
+	SendsPerNumberHour int `yaml:"sends_per_number_hour"`
+	SendsPerNumberDay  int `yaml:"sends_per_number_day"`
+	// SendsPerSourceHour bounds unverified messages asked for from one address; mobile networks put thousands of people
+	// behind one.
+	SendsPerSourceHour int `yaml:"sends_per_source_hour"`
+	// SendsPerClientHour and SendsPerHour bound unverified messages of one client and of the whole installation: the
+	// last line before a large bill.
+	SendsPerClientHour int `yaml:"sends_per_client_hour"`
+	SendsPerHour       int `yaml:"sends_per_hour"`
+	// WrongPasscodesPerHour and WrongPasscodesPerDay bound wrong passcodes per person and factor.
+	WrongPasscodesPerHour int `yaml:"wrong_passcodes_per_hour"`
+	WrongPasscodesPerDay  int `yaml:"wrong_passcodes_per_day"`
+	// FactorFailures in a row disable the phone factor.
+	FactorFailures int `yaml:"factor_failures"`
+	// PasswordFree wrong passwords cost nothing; then the wait grows from PasswordDelay to PasswordDelayMax. At
+	// PasswordFailures the password is shut for browsers of that kind until an operator unlocks it.
+	PasswordFree     int           `yaml:"password_free"`
+	PasswordDelay    time.Duration `yaml:"password_delay"`
+	PasswordDelayMax time.Duration `yaml:"password_delay_max"`
+	PasswordFailures int           `yaml:"password_failures"`
+	// PasswordsPerSourceHour bounds password tries from one address over all persons, against spraying.
+	PasswordsPerSourceHour int `yaml:"passwords_per_source_hour"`
+	// RequestsPerSourceMinute bounds authorization requests from one address.
+	RequestsPerSourceMinute int `yaml:"requests_per_source_minute"`
+}
+
+// Defaults are the limits of a new installation.
+func Defaults() Limits {
+	return Limits{
+		SendsPerNumberHour: 6, SendsPerNumberDay: 15, SendsPerSourceHour: 200,
+		SendsPerClientHour: 5000, SendsPerHour: 20000,
+		WrongPasscodesPerHour: 10, WrongPasscodesPerDay: 20, FactorFailures: 30,
+		PasswordFree: 5, PasswordDelay: 30 * time.Second, PasswordDelayMax: time.Hour, PasswordFailures: 30,
+		PasswordsPerSourceHour: 600, RequestsPerSourceMinute: 600,
+	}
+}
+
+// Throttle makes buckets and budgets.
+type Throttle struct {
+	limits Limits
+	keys   *secret.Keys
+}
+
+// New returns a Throttle with these limits; keys hash what identifies people.
+func New(limits Limits, keys *secret.Keys) *Throttle { return &Throttle{limits: limits, keys: keys} }
+
+// Limits returns the numbers in force.
+func (t *Throttle) Limits() Limits { return t.limits }
+
+func (t *Throttle) key(kind, value string) string {
+	return kind + ":" + t.keys.Hash(secret.Names, kind+"|"+value)[:22]
+}
+
+func bucket(key string, per time.Duration, n int) storage.Throttle {
+	return storage.Throttle{Key: key, Interval: per / time.Duration(n), Burst: n}
+}
+
+// Sends are the buckets that one message draws on (OTP-24). A successful verification gives them back.
+func (t *Throttle) Sends(personID, numberHash, source, clientID string) []storage.Throttle {
+	l := t.limits
+	return []storage.Throttle{
+		bucket(t.key("send-number-hour", numberHash), time.Hour, l.SendsPerNumberHour),
+		bucket(t.key("send-number-day", numberHash), 24*time.Hour, l.SendsPerNumberDay),
+		bucket(t.key("send-person-day", personID), 24*time.Hour, l.SendsPerNumberDay),
+		bucket(t.key("send-source-hour", source), time.Hour, l.SendsPerSourceHour),
+		bucket(t.key("send-client-hour", clientID), time.Hour, l.SendsPerClientHour),
+		bucket("send-all-hour", time.Hour, l.SendsPerHour),
+	}
+}
+
+// Tries are the buckets that one passcode try draws on, before it is compared; a right one gives them back.
+func (t *Throttle) Tries(personID, phoneID string) []storage.Throttle {
+	l := t.limits
+	return []storage.Throttle{
+		bucket(t.key("try-hour", personID+"|"+phoneID), time.Hour, l.WrongPasscodesPerHour),
+		bucket(t.key("try-day", personID+"|"+phoneID), 24*time.Hour, l.WrongPasscodesPerDay),
+	}
+}
+
+// PasswordTry are the budgets and buckets that one password try draws on, before it is checked. The name is the
+// canonical user name, known or not, so that both cost the same. browser is the id of a browser this person has signed
+// in with before, or empty: known browsers have a budget each, strangers share one per source and one over all sources
+// with a larger free part, so that nobody locks a person out of their own browser (PW-15).
+func (t *Throttle) PasswordTry(name, browser, source string) ([]storage.FailureBudget, []storage.Throttle) {
+	l := t.limits
+	budget := func(key string, free, limit int) storage.FailureBudget {
+		return storage.FailureBudget{Key: key, Free: free, Base: l.PasswordDelay, Cap: l.PasswordDelayMax, Limit: limit}
+	}
+	spray := []storage.Throttle{bucket(t.key("password-source", source), time.Hour, l.PasswordsPerSourceHour)}
+	if browser != "" {
+		return []storage.FailureBudget{budget(t.key("password-known", name+"|"+browser), l.PasswordFree, l.PasswordFailures)}, spray
+	}
+	return []storage.FailureBudget{
+		budget(t.key("password-from", name+"|"+source), l.PasswordFree, 0),
+		budget(t.StrangerKey(name), 2*l.PasswordFree, l.PasswordFailures),
+	}, spray
+}
+
+// StrangerKey is the budget over all unknown browsers and sources of a name: what `user unlock` clears.
+func (t *Throttle) StrangerKey(name string) string { return t.key("password-stranger", name) }
+
+// Requests is the bucket that one authorization request draws on (DOS-07).
+func (t *Throttle) Requests(source string) storage.Throttle {
+	return bucket(t.key("request", source), time.Minute, t.limits.RequestsPerSourceMinute)
+}
+
+// Keys are the keys of buckets, for giving back.
+func Keys(buckets []storage.Throttle) []string {
+	keys := make([]string, len(buckets))
+	for i, b := range buckets {
+		keys[i] = b.Key
+	}
+	return keys
+}
+
+// FailureKeys are the keys of budgets, for clearing.
+func FailureKeys(budgets []storage.FailureBudget) []string {
+	keys := make([]string, len(budgets))
+	for i, b := range budgets {
+		keys[i] = b.Key
+	}
+	return keys
+}
