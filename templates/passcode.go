@@ -41,8 +41,6 @@ type PasscodeStatus struct {
 	SMSOfferIn time.Duration
 	// ResendIn is the time until "Send again" is possible: 0 is now, Never is not at all.
 	ResendIn time.Duration
-	// ExpiresIn is the time until the passcode ends.
-	ExpiresIn time.Duration
 }
 
 // Render writes the status alone, on a single line, so that it is one data field of a server-sent event.
@@ -185,6 +183,8 @@ type Passcode struct {
 	// Length is the number of digits.
 	Length int
 	Status PasscodeStatus
+	// ExpiresIn is the time until the passcode ends.
+	ExpiresIn time.Duration
 
 	Error PasscodeError
 	// TriesLeft is for PasscodeWrong, RetryIn for PasscodeThrottled and PasscodeResendRefused.
@@ -207,6 +207,9 @@ func (p Passcode) Render(w io.Writer, t *Templates, v View) error {
 
 // Pattern accepts the digits with spaces and hyphens anywhere, as people paste them.
 func (p Passcode) Pattern() string { return fmt.Sprintf(`[\s\-]*(?:\p{Nd}[\s\-]*){%d}`, p.Length) }
+
+// InputWrong says that the error is about what was typed.
+func (p Passcode) InputWrong() bool { return p.Error == PasscodeWrong || p.Error == PasscodeMalformed }
 
 // ErrorKey is the message of the error, empty for none.
 func (p Passcode) ErrorKey() string {

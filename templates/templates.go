@@ -96,6 +96,7 @@ func (t *Templates) functions(l *locale) template.FuncMap {
 		"in":      l.in,
 		"static":  t.staticURL,
 		"seconds": seconds,
+		"clock":   clock,
 		"timer":   timer,
 	}
 }

@@ -69,9 +69,19 @@ func seconds(d time.Duration) int64 {
 	return ceilSeconds(d)
 }
 
-// timer is a countdown as minutes and seconds, the same in every language. Without a script it stays at its first value.
-// The timer role keeps its ticking out of the surrounding live region.
+// clock is a wait as minutes and seconds, the same in every language; empty when there is none.
+func clock(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return minutes(ceilSeconds(d))
+}
+
+func minutes(s int64) string { return fmt.Sprintf("%d:%02d", s/60, s%60) }
+
+// timer is a countdown inside a sentence. Without a script it stays at its first value. The timer role keeps its ticking
+// out of the live region around it.
 func timer(d time.Duration) template.HTML {
 	s := ceilSeconds(d)
-	return template.HTML(fmt.Sprintf(`<span role="timer" class="timer" data-countdown="%d">%d:%02d</span>`, s, s/60, s%60))
+	return template.HTML(fmt.Sprintf(`<span role="timer" class="timer" data-countdown="%d">%s</span>`, s, minutes(s)))
 }
