@@ -25,9 +25,9 @@ type Person struct {
 // PasswordFactor is a person's password.
 type PasswordFactor struct {
 	PersonID string
-	// Hash is a PHC or bcrypt string; when KeyID is set its output went through the keyed step of that key (PW-09).
+	// Hash is a PHC or bcrypt string, sealed under the key that KeyID names (PW-09).
 	Hash string
-	// KeyID names the key of the keyed step; empty for an imported hash that has not been used yet.
+	// KeyID names the key of the keyed step.
 	KeyID string
 	// Normalization is the version of the text normalisation applied before hashing (PW-03); 0 is none.
 	Normalization int
