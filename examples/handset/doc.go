@@ -1,0 +1,32 @@
+// Package handset is a phone on the screen, with the two carriers in front of it.
+//
+// To a provider it looks like Meta's WhatsApp Cloud API and like Twilio's Messages API: it takes the same requests, refuses
+// what they refuse with their error bodies, and reports what became of a message by their signed webhooks. To a person it
+// is a page with a phone on it; to a test it is a JSON API with an inbox and with switches for everything that goes wrong
+// between a sender and a pocket. The provider is pointed at it by base URLs and cannot tell.
+//
+// Carrier side:
+//
+//	POST /{version}/{phone-number-id}/messages               Graph API, authentication templates
+//	POST /2010-04-01/Accounts/{sid}/Messages.json            Twilio, send an SMS
+//	GET  /2010-04-01/Accounts/{sid}/Messages/{message}.json  Twilio, what became of it
+//
+// Person's side:
+//
+//	GET    /?phone=+39…       the page
+//	GET    /inbox?phone=+39…  messages that reached the phone, newest first
+//	DELETE /inbox?phone=+39…  forget them
+//	GET    /sent?phone=+39…   every accepted message with its states and what the provider answered to each report
+//	POST   /read              {"phone","id"}: the person reads one message, or all of them without an id
+//	POST   /button            {"phone","id"}: the person taps "I didn't request a code"
+//	GET    /switches          all switches; with ?phone= those that hold for one number
+//	PUT    /switches          {"phone":"+39…","phone_off":true}: set the switches of a number, or of all with phone ""
+//	PATCH  /switches          the same, leaving alone what is not named
+//	DELETE /switches          reset, all or with ?phone= one number
+//	GET    /events?phone=     the page's live state (server-sent events)
+//	GET    /api               this list, with every switch explained
+//
+// It keeps everything in memory, bounded, and hands over to nobody: [New] makes a [Handset], which is an [net/http.Handler],
+// and [Handset.Close] stops every timer and report on its way. It imports only the standard library, so that no code is
+// shared between the two ends of the wire.
+package handset
