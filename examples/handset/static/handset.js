@@ -10,6 +10,7 @@ let source = null;
 let seen = new Set(); // ids of messages that the person has had on the screen
 let known = null; // ids of messages that arrived, null before the first state of a phone
 let bubbles = new Map(); // id -> element
+let drawn = {}; // what each part of the page shows, so that it is not built anew under a finger
 let bannerTimer = 0;
 let toastTimer = 0;
 
@@ -43,6 +44,14 @@ function appIcon(channel) {
   return span;
 }
 
+// unchanged says whether a part of the page shows this value already.
+function unchanged(part, value) {
+  const text = JSON.stringify(value);
+  if (drawn[part] === text) return true;
+  drawn[part] = text;
+  return false;
+}
+
 // rich turns WhatsApp's *bold* and, in an SMS, the code itself into elements.
 function rich(message) {
   const out = [];
@@ -56,7 +65,7 @@ function rich(message) {
 }
 
 const plain = (message) => (message.channel === "whatsapp" ? message.text.replace(/\*/g, "") : message.text.replace(/\s+/g, " "));
-const clockOf = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const clockOf = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 const sender = (message) => (message.channel === "whatsapp" ? state.business : message.from);
 
 async function call(method, path, body) {
@@ -113,12 +122,8 @@ const unread = (channel) => state.messages.filter((m) => m.arrived && m.channel 
 function drawHome() {
   if (!state) return;
   const list = state.messages.filter((m) => m.arrived && m.state !== "read" && !seen.has(m.id)).slice(0, 4);
-  $("notices").replaceChildren(
-    ...list.map((m) =>
-      el("li", {},
-        el("button", { type: "button", className: "open", onclick: () => open(m.channel) },
-          appIcon(m.channel), el("b", { textContent: sender(m) }), el("time", { textContent: clockOf(m.at) }), el("span", { className: "line", textContent: plain(m) })),
-        m.passcode ? el("button", { type: "button", className: "pill", textContent: "Copy", ariaLabel: "Copy code " + m.passcode, onclick: () => copy(m) }) : null)));
+  const shown = new Set([...$("notices").children].map((li) => li.dataset.id));
+  if (!unchanged("notices", [list.map((m) => m.id), state.business])) $("notices").replaceChildren(...list.map((m) => notice(m, !shown.has(m.id))));
   $("quiet").hidden = list.length > 0;
   let total = 0;
   for (const channel of Object.keys(names)) {
@@ -128,6 +133,15 @@ function drawHome() {
     $("badge-" + channel).hidden = n === 0;
   }
   document.title = (total ? `(${total}) ` : "") + "Handset";
+}
+
+function notice(m, fresh) {
+  const li = el("li", { className: fresh ? "fresh" : "" },
+    el("button", { type: "button", className: "open", onclick: () => open(m.channel) },
+      appIcon(m.channel), el("b", { textContent: sender(m) }), el("time", { textContent: clockOf(m.at) }), el("span", { className: "line", textContent: plain(m) })),
+    m.passcode ? el("button", { type: "button", className: "pill", textContent: "Copy", ariaLabel: "Copy code " + m.passcode, onclick: () => copy(m) }) : null);
+  li.dataset.id = m.id;
+  return li;
 }
 
 function bubble(m) {
@@ -178,6 +192,7 @@ function announce(arrived) {
 }
 
 function drawPhones() {
+  if (unchanged("phones", [state.phones, state.phone, state.business, state.effective.phone_off, state.ttl])) return;
   $("phones").replaceChildren(
     ...state.phones.map((p) =>
       el("a", { href: "/?phone=" + encodeURIComponent(p.phone), ariaCurrent: p.phone === state.phone ? "true" : null,
@@ -213,6 +228,7 @@ function drawSwitches() {
 
 function drawDeliveries() {
   const list = state.messages.slice(0, 8);
+  if (unchanged("deliveries", list)) return;
   $("nodeliveries").hidden = list.length > 0;
   $("deliveries").replaceChildren(
     ...list.map((m) => {
@@ -225,7 +241,7 @@ function drawDeliveries() {
           s.answered ? el("i", { textContent: " · provider " + s.answered, title: "what the provider answered to the receipt" }) : null));
       }
       return el("li", {}, appIcon(m.channel), el("b", { textContent: m.channel === "sms" ? "SMS" : "WhatsApp" }),
-        el("span", { textContent: m.passcode }), el("time", { textContent: new Date(m.steps[0].at).toLocaleTimeString() }), steps);
+        el("span", { textContent: m.passcode }), el("time", { textContent: new Date(m.steps[0].at).toLocaleTimeString([], { hour12: false }) }), steps);
     }));
 }
 
@@ -257,6 +273,7 @@ function choose(number) {
   for (const b of bubbles.values()) b.remove();
   bubbles.clear();
   known = null;
+  drawn = {};
   $("smsfrom").textContent = "Messages";
   open("home");
   connect();
@@ -276,11 +293,11 @@ document.addEventListener("visibilitychange", () => { look(); drawHome(); });
 
 function tick() {
   const now = new Date();
-  const time = now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const time = now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
   $("clock").textContent = $("bigclock").textContent = time;
   $("day").textContent = now.toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
 }
 tick();
 setInterval(tick, 5000);
-open("home");
+open(names[location.hash.slice(1)] ? location.hash.slice(1) : "home"); // /#whatsapp opens the thread at once
 connect();
