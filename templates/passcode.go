@@ -77,17 +77,34 @@ func (s PasscodeStatus) TextKey() string {
 	}[s.Stage]
 }
 
-// FallbackKey is the message that announces the automatic SMS, empty when none follows.
-func (s PasscodeStatus) FallbackKey() string {
-	switch {
-	case s.SMSIn <= 0 || s.SMS:
-		return ""
-	case s.Stage == StageSMSSoon:
-		return "fallback.soon"
-	case s.Stage == StageDelivered:
-		return "fallback.not_entered"
+// MoreKey is the message below the steps: the automatic SMS when one follows, otherwise what helps at this stage. It is
+// never empty, so that the page keeps its shape.
+func (s PasscodeStatus) MoreKey() string {
+	follows := s.SMSIn > 0 && !s.SMS
+	switch s.Stage {
+	case StageSMSSoon:
+		if follows {
+			return "more.sms_soon"
+		}
+		return "more.sms_now"
+	case StageDelivered:
+		if follows {
+			return "more.sms_if_not_entered"
+		}
+		return "more.open_whatsapp"
+	case StageSMSSending, StageSMSSent:
+		return "more.sms_takes_time"
+	case StageSMSDelivered:
+		return "more.open_messages"
+	case StageNotArriving:
+		return "more.phone_on"
+	case StageUnknown:
+		return "more.send_again"
 	default:
-		return "fallback.not_delivered"
+		if follows {
+			return "more.sms_if_not_delivered"
+		}
+		return "more.few_seconds"
 	}
 }
 
@@ -113,28 +130,31 @@ const (
 	StepMissed StepState = "missed" // did not happen
 )
 
-// Step is one step of the indicator: WhatsApp sent, delivered, SMS.
+// Step is one step of the indicator: WhatsApp sent, delivered, SMS. Its label says the state in words, so that the mark
+// is never the only sign of it.
 type Step struct {
-	LabelKey string
 	State    StepState
+	LabelKey string
 }
 
-// StateKey is the state in words, for those who do not see the mark.
-func (s Step) StateKey() string {
-	return map[StepState]string{
-		StepNext: "step.next", StepNow: "step.now", StepDone: "step.done", StepMissed: "step.missed",
-	}[s.State]
-}
+var (
+	whatsAppLabels  = map[StepState]string{StepNow: "step.whatsapp.now", StepDone: "step.whatsapp.done"}
+	deliveredLabels = map[StepState]string{StepNext: "step.delivered.next", StepNow: "step.delivered.now",
+		StepDone: "step.delivered.done", StepMissed: "step.delivered.missed"}
+	smsLabels = map[StepState]string{StepNext: "step.sms.next", StepNow: "step.sms.now",
+		StepDone: "step.sms.done", StepMissed: "step.sms.missed"}
+)
 
 // Steps are the steps that apply: WhatsApp's when it was tried, and SMS when it was or may be.
 func (s PasscodeStatus) Steps() []Step {
 	var steps []Step
 	if s.WhatsApp || !s.SMS {
 		sent, delivered := s.whatsAppSteps()
-		steps = append(steps, Step{"step.whatsapp_sent", sent}, Step{"step.delivered", delivered})
+		steps = append(steps, Step{sent, whatsAppLabels[sent]}, Step{delivered, deliveredLabels[delivered]})
 	}
 	if s.SMS || s.SMSIn >= 0 || s.SMSOfferIn >= 0 {
-		steps = append(steps, Step{"step.sms", s.smsStep()})
+		sms := s.smsStep()
+		steps = append(steps, Step{sms, smsLabels[sms]})
 	}
 	return steps
 }
