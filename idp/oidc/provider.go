@@ -45,14 +45,24 @@ type Sessions interface {
 	NewRequestCookie(id string, expires time.Time) (cookie *http.Cookie, hash []byte)
 	// CheckRequest says whether the browser holds the cookie of this AuthRequest.
 	CheckRequest(r *http.Request, a storage.AuthRequest) bool
+	// ClearRequestCookie removes the cookie of an AuthRequest that is over; TrimRequestCookies those of the oldest ones
+	// when a browser holds too many.
+	ClearRequestCookie(id string) *http.Cookie
+	TrimRequestCookies(r *http.Request) []*http.Cookie
 }
 
 // Signer signs ID tokens and JWT access tokens, and reads them back; idp/signing is the implementation.
 type Signer interface {
 	// Sign signs claims with the current key of alg (ES256, RS256 or EdDSA) under the header typ.
 	Sign(ctx context.Context, alg, typ string, claims any) (string, error)
-	// Verify checks the signature against our own keys alone (OA-41). It does not look at exp.
+	// Verify checks the signature against our own keys alone (OA-41). It does not look at exp. A token that is not ours is
+	// signing.ErrInvalid; any other error is an outage.
 	Verify(ctx context.Context, token string) (claims json.RawMessage, typ string, err error)
+	// Ensure makes a current key for each algorithm that has none. It opens a transaction of its own, so it comes before
+	// the one that signs.
+	Ensure(ctx context.Context, algs ...string) error
+	// JWKS returns the published public keys as a JSON Web Key Set.
+	JWKS(ctx context.Context) ([]byte, error)
 }
 
 // PageError says which error page a person sees; the words are the templates'.

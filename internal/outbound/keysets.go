@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,7 +42,8 @@ type ownedSet struct{ owner, uri string }
 
 type fetchedSet struct {
 	mu        sync.Mutex
-	keys      []jose.JSONWebKey
+	body      json.RawMessage
+	kids      []string
 	fetchedAt time.Time
 	triedAt   time.Time
 	err       error // of the last try
@@ -52,11 +54,11 @@ func NewKeySets(client *Client, c clock.Clock) *KeySets {
 	return &KeySets{client: client, clock: c, sets: make(map[ownedSet]*fetchedSet)}
 }
 
-// Keys returns the public keys that owner publishes at uri. It asks the network when it holds none, when they are 10
-// minutes old, or when kid is not empty and not among them, but at most once a minute for each owner whatever came of
-// it: made-up kids must not become a stream of requests (SSR-03). An error means that the keys are not known, never that
-// a key is wrong.
-func (k *KeySets) Keys(ctx context.Context, owner, uri, kid string) ([]jose.JSONWebKey, error) {
+// KeySet returns the JSON Web Key Set that owner publishes at uri, for ParseKeySet. It asks the network when it holds
+// none, when that is 10 minutes old, or when kid is not empty and not in it, but at most once a minute for each owner
+// whatever came of it: made-up kids must not become a stream of requests (SSR-03). An error means that the keys are not
+// known, never that a key is wrong.
+func (k *KeySets) KeySet(ctx context.Context, owner, uri, kid string) (json.RawMessage, error) {
 	set := k.set(owner, uri)
 	set.mu.Lock()
 	defer set.mu.Unlock()
@@ -69,7 +71,7 @@ func (k *KeySets) Keys(ctx context.Context, owner, uri, kid string) ([]jose.JSON
 	if set.fetchedAt.IsZero() || now.Sub(set.fetchedAt) > keysMaxStale {
 		return nil, fmt.Errorf("fetch key set: %w", set.err)
 	}
-	return set.keys, nil
+	return set.body, nil
 }
 
 func (k *KeySets) set(owner, uri string) *fetchedSet {
@@ -92,12 +94,7 @@ func (s *fetchedSet) fetchDue(now time.Time, kid string) bool {
 	if kid == "" {
 		return false
 	}
-	for _, key := range s.keys {
-		if key.KeyID == kid {
-			return false
-		}
-	}
-	return true
+	return !slices.Contains(s.kids, kid)
 }
 
 func (s *fetchedSet) fetch(ctx context.Context, client *Client, uri string, now time.Time) {
@@ -111,7 +108,10 @@ func (s *fetchedSet) fetch(ctx context.Context, client *Client, uri string, now 
 		s.err = err
 		return
 	}
-	s.keys, s.fetchedAt, s.err = keys, now, nil
+	s.body, s.kids, s.fetchedAt, s.err = body, nil, now, nil
+	for _, key := range keys {
+		s.kids = append(s.kids, key.KeyID)
+	}
 }
 
 // ParseKeySet reads a JSON Web Key Set (RFC 7517 §5) and returns its public signature keys. As the RFC asks, keys of an
