@@ -1,0 +1,30 @@
+// Package parola is the map of the house. Parola is an OpenID Connect provider whose second factor is a one-time
+// passcode on WhatsApp, and by SMS when WhatsApp does not get through.
+//
+// A request walks downstairs, and imports point the same way; imports_test.go keeps the table.
+//
+//	cmd/parola         the program: serve, migrate, user, client, session, keys, audit; the only reader of flags and files
+//	internal/app       the wiring: a Config in, a running provider out
+//	idp                the provider as one http.Handler; routes.go lists every URL
+//	  idp/oidc         what OpenID Connect says; the only room that knows fosite
+//	  idp/login        the journey of a person; next.go decides the one next step
+//	  idp/session      the signed-in browser
+//	  idp/password     hashing and checking
+//	  idp/signing      the keys that sign
+//	mfa                challenge, passcode, escalation, dispatch
+//	  mfa/whatsapp     a channel by Meta's Cloud API
+//	  mfa/sms          a channel by Twilio
+//	storage            the nouns that survive a restart, and the interfaces that keep them
+//	  storage/sqlite   storage/postgres: two drivers under one SQL text
+//	templates          pages, messages, languages
+//	internal/audit     the log: kinds, writer, chain
+//	internal/throttle  how often something may happen
+//	internal/secret    one root secret, a key per purpose
+//	internal/acr       how strong a login was, and how tokens say it
+//	internal/outbound  the one client for addresses that others choose
+//	examples           demo, handset, relying parties: they speak to Parola over HTTP alone
+//	e2e                the built program, a real browser, the handset
+//
+// Nouns live in storage; verbs live in the room that does them. To follow a login, begin at idp/oidc/authorize.go, go on
+// to idp/login/next.go, mfa/challenge.go, mfa/escalation.go, and come back by idp/oidc/resume.go and token.go.
+package parola

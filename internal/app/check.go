@@ -1,0 +1,288 @@
+package app
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parola-id/parola/internal/secret"
+)
+
+// Check says everything that is wrong with a configuration, each with what to do; nil means that a server can start
+// with it (KEY-07).
+func (c Config) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	issuer, err := url.Parse(c.Issuer)
+	switch {
+	case c.Issuer == "":
+		bad("issuer is empty: set it to the public https address of this server, like https://login.example.com")
+	case err != nil || issuer.Host == "" || issuer.RawQuery != "" || issuer.Fragment != "" || issuer.User != nil || strings.HasSuffix(c.Issuer, "/"):
+		bad("issuer %q must be an absolute URL without user, query, fragment and trailing slash", c.Issuer)
+	case issuer.Scheme == "http" && !loopback(issuer.Hostname()):
+		bad("issuer %q uses http: that is allowed on loopback only; set an https address", c.Issuer)
+	case issuer.Scheme != "http" && issuer.Scheme != "https":
+		bad("issuer %q must begin with https://", c.Issuer)
+	default:
+		c.checkTLS(issuer, bad)
+	}
+	if c.ServiceName == "" || len([]rune(c.ServiceName)) > 40 {
+		bad("service_name must have 1 to 40 characters: people read it in messages")
+	}
+	c.checkDatabase(bad)
+	c.checkSecrets(bad)
+	c.checkCarriers(bad)
+	if err := c.MFA.Check(); err != nil {
+		errs = append(errs, err)
+	}
+	c.checkLimits(bad)
+	c.checkLifetimes(bad)
+	if c.Outbound.AllowLoopback && issuer != nil && issuer.Scheme == "https" {
+		bad("outbound.allow_loopback is for development and refused with an https issuer: remove it")
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		bad("log.level is %q: set debug, info, warn or error", c.Log.Level)
+	}
+	if !slices.Contains([]string{"json", "text"}, c.Log.Format) {
+		bad("log.format is %q: set json or text", c.Log.Format)
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
+}
+
+func (c Config) checkTLS(issuer *url.URL, bad func(string, ...any)) {
+	for _, p := range c.Server.TrustedProxies {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			bad("server.trusted_proxies: %q is not a network like 10.0.0.0/8", p)
+		}
+	}
+	if (c.Server.TLSCertFile == "") != (c.Server.TLSKeyFile == "") {
+		bad("server.tls_cert_file and server.tls_key_file go together: set both or none")
+	}
+	if issuer.Scheme == "https" && c.Server.TLSCertFile == "" && len(c.Server.TrustedProxies) == 0 {
+		bad("issuer is https, but this server has neither server.tls_cert_file nor a proxy in server.trusted_proxies that speaks TLS for it: set one")
+	}
+	if issuer.Scheme == "http" && c.Server.TLSCertFile != "" {
+		bad("server.tls_cert_file is set but the issuer is http: make the issuer https")
+	}
+	for name, addr := range map[string]string{"server.listen": c.Server.Listen, "server.internal_listen": c.Server.InternalListen} {
+		if addr == "" && name == "server.internal_listen" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			bad("%s is %q: write HOST:PORT", name, addr)
+		}
+	}
+}
+
+func (c Config) checkDatabase(bad func(string, ...any)) {
+	switch c.Database.Driver {
+	case "sqlite":
+		if c.Database.Path == "" {
+			bad("database.path is empty: name the SQLite file")
+		}
+		if c.Database.Synchronous != "FULL" && c.Database.Synchronous != "NORMAL" {
+			bad("database.synchronous is %q: set FULL, or NORMAL to risk the last second at a power cut", c.Database.Synchronous)
+		}
+	case "postgres":
+		if !c.Database.DSN.Set() {
+			bad("database.dsn is empty: give a PostgreSQL connection URL, best as {file: PATH}")
+		}
+		if c.Database.MaxConnections < 4 {
+			bad("database.max_connections is %d: at least 4 are needed", c.Database.MaxConnections)
+		}
+	default:
+		bad("database.driver is %q: set sqlite or postgres", c.Database.Driver)
+	}
+}
+
+// Root decodes a root secret.
+func (s Secret) rootBytes() ([]byte, error) {
+	text := strings.TrimSpace(s.value)
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		if b, err = base64.RawURLEncoding.DecodeString(text); err != nil {
+			return nil, errors.New("is not base64")
+		}
+	}
+	if len(b) < secret.RootSize {
+		return nil, fmt.Errorf("has %d bytes, at least %d are needed", len(b), secret.RootSize)
+	}
+	distinct := make(map[byte]bool)
+	for _, x := range b {
+		distinct[x] = true
+	}
+	if len(distinct) < 12 { // 32 random bytes have about 30 different values
+		return nil, errors.New("is not random: make one with `parola config init`")
+	}
+	return b, nil
+}
+
+func (c Config) checkSecrets(bad func(string, ...any)) {
+	root, err := c.Secrets.Root.rootBytes()
+	switch {
+	case !c.Secrets.Root.Set():
+		bad("secrets.root is empty: make one with `parola config init`")
+	case err != nil:
+		bad("secrets.root %v", err)
+	}
+	if c.Secrets.Previous.Set() {
+		previous, err := c.Secrets.Previous.rootBytes()
+		if err != nil {
+			bad("secrets.previous %v", err)
+		} else if string(previous) == string(root) {
+			bad("secrets.previous equals secrets.root: remove it")
+		}
+	}
+	seen := make(map[string]string)
+	for name, s := range c.outsideSecrets() {
+		value := s.Reveal()
+		if value == "" {
+			continue
+		}
+		if example(value) {
+			bad("%s is an example value: set the real one", name)
+		}
+		if other, twice := seen[value]; twice {
+			bad("%s and %s are the same secret: every purpose needs its own", min(name, other), max(name, other))
+		}
+		seen[value] = name
+	}
+}
+
+func (c Config) outsideSecrets() map[string]Secret {
+	return map[string]Secret{
+		"secrets.root": c.Secrets.Root, "secrets.previous": c.Secrets.Previous,
+		"whatsapp.access_token": c.WhatsApp.AccessToken, "whatsapp.app_secret": c.WhatsApp.AppSecret,
+		"whatsapp.app_secret_previous": c.WhatsApp.AppSecretPrevious, "whatsapp.verify_token": c.WhatsApp.VerifyToken,
+		"sms.twilio.auth_token": c.SMS.Twilio.AuthToken, "sms.twilio.auth_token_previous": c.SMS.Twilio.AuthTokenPrevious,
+		"sms.twilio.api_key_secret": c.SMS.Twilio.APIKeySecret,
+	}
+}
+
+func example(value string) bool {
+	lower := strings.ToLower(value)
+	for _, word := range []string{"example", "changeme", "change-me", "change_me", "your-", "your_", "xxxx", "replace"} {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	return lower == "secret" || lower == "password" || lower == "test"
+}
+
+func (c Config) checkCarriers(bad func(string, ...any)) {
+	if !c.WhatsApp.Enabled && c.SMS.Carrier == "" {
+		bad("neither whatsapp.enabled nor sms.carrier is set: no passcode could ever be sent")
+	}
+	if w := c.WhatsApp; w.Enabled {
+		for name, empty := range map[string]bool{
+			"phone_number_id": w.PhoneNumberID == "", "access_token": !w.AccessToken.Set(), "app_secret": !w.AppSecret.Set(),
+			"verify_token": !w.VerifyToken.Set(), "template": w.Template == "", "version": w.Version == "",
+		} {
+			if empty {
+				bad("whatsapp.%s is empty: it is on the app's page at Meta; or set whatsapp.enabled to false", name)
+			}
+		}
+		c.checkBase("whatsapp.base_url", w.BaseURL, bad)
+		if w.AppSecret.Set() && len(w.AppSecret.Reveal()) < 16 {
+			bad("whatsapp.app_secret has %d characters: that is not an app secret", len(w.AppSecret.Reveal()))
+		}
+	}
+	switch c.SMS.Carrier {
+	case "":
+	case "twilio":
+		t := c.SMS.Twilio
+		if t.AccountSID == "" || !t.AuthToken.Set() {
+			bad("sms.twilio.account_sid and sms.twilio.auth_token are needed: they are on the console's first page")
+		}
+		if (t.From == "") == (t.MessagingServiceSID == "") {
+			bad("sms.twilio needs one of from and messaging_service_sid")
+		}
+		if (t.APIKeySID == "") != !t.APIKeySecret.Set() {
+			bad("sms.twilio.api_key_sid and api_key_secret go together: set both or none")
+		}
+		c.checkBase("sms.twilio.base_url", t.BaseURL, bad)
+	default:
+		bad("sms.carrier is %q: set twilio, or leave it empty", c.SMS.Carrier)
+	}
+}
+
+// checkBase keeps credentials from being sent in clear (SSR-04).
+func (c Config) checkBase(name, base string, bad func(string, ...any)) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname()))) {
+		bad("%s is %q: set an https address (http is allowed on loopback only)", name, base)
+	}
+}
+
+func (c Config) checkLimits(bad func(string, ...any)) {
+	l := c.Limits
+	for name, n := range map[string]int{
+		"sends_per_number_hour": l.SendsPerNumberHour, "sends_per_number_day": l.SendsPerNumberDay,
+		"sends_per_source_hour": l.SendsPerSourceHour, "sends_per_client_hour": l.SendsPerClientHour,
+		"sends_per_hour": l.SendsPerHour, "wrong_passcodes_per_hour": l.WrongPasscodesPerHour,
+		"wrong_passcodes_per_day": l.WrongPasscodesPerDay, "password_free": l.PasswordFree,
+		"passwords_per_source_hour": l.PasswordsPerSourceHour, "requests_per_source_minute": l.RequestsPerSourceMinute,
+	} {
+		if n < 1 || n > 1_000_000 {
+			bad("limits.%s is %d: set it between 1 and 1000000", name, n)
+		}
+	}
+	if l.FactorFailures < 1 || l.FactorFailures > 100 {
+		bad("limits.factor_failures is %d: set it between 1 and 100", l.FactorFailures)
+	}
+	if l.PasswordFailures < 1 || l.PasswordFailures > 100 {
+		bad("limits.password_failures is %d: set it between 1 and 100", l.PasswordFailures)
+	}
+	if l.PasswordDelay < time.Second || l.PasswordDelayMax < l.PasswordDelay || l.PasswordDelayMax > 24*time.Hour {
+		bad("limits.password_delay and password_delay_max are %s and %s: set them between 1s and 24h, in this order", l.PasswordDelay, l.PasswordDelayMax)
+	}
+	if c.Password.MinLength < 8 || c.Password.MinLength > 64 {
+		bad("password.min_length is %d: set it between 8 and 64", c.Password.MinLength)
+	}
+	if c.Password.MemoryMiB < 19 || c.Password.Queue < 1 {
+		bad("password.memory_mib must be at least 19 and password.queue at least 1")
+	}
+}
+
+func (c Config) checkLifetimes(bad func(string, ...any)) {
+	l := c.Lifetimes
+	for _, f := range []struct {
+		name      string
+		d         time.Duration
+		low, high time.Duration
+	}{
+		{"auth_request", l.AuthRequest, c.MFA.PasscodeLife, 30 * time.Minute},
+		{"auth_code", l.AuthCode, time.Second, 10 * time.Minute},
+		{"access_token", l.AccessToken, time.Minute, time.Hour},
+		{"id_token", l.IDToken, time.Minute, time.Hour},
+		{"refresh_absolute", l.RefreshAbsolute, time.Hour, 366 * 24 * time.Hour},
+		{"refresh_idle", l.RefreshIdle, time.Minute, l.RefreshAbsolute},
+		{"session_overall", l.SessionOverall, time.Minute, 30 * 24 * time.Hour},
+		{"session_idle", l.SessionIdle, time.Minute, l.SessionOverall},
+		{"consent", l.Consent, time.Minute, 10 * 366 * 24 * time.Hour},
+	} {
+		if f.d < f.low || f.d > f.high {
+			bad("lifetimes.%s is %s: set it between %s and %s", f.name, f.d, f.low, f.high)
+		}
+	}
+	r := c.Retention
+	if r.Every < time.Second || r.PerRun < 1 || r.Challenges < time.Hour || r.AuthRequests < time.Hour || r.Sessions < 0 || r.Tokens < 0 {
+		bad("retention: every must be at least 1s, per_run at least 1, challenges and auth_requests at least 1h, the others not negative")
+	}
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}

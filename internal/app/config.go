@@ -1,0 +1,188 @@
+package app
+
+import (
+	"time"
+
+	"github.com/parola-id/parola/internal/throttle"
+	"github.com/parola-id/parola/mfa"
+)
+
+// Config is everything an operator can set. config.yaml in this directory is the same with comments and defaults;
+// `parola config init` writes it. Unknown keys are refused.
+//
+// Any value can be overridden by an environment variable: PAROLA_ and the path in capitals, so PAROLA_SERVER_LISTEN for
+// server.listen. A Secret is given as a string, as {file: PATH}, or by PAROLA_…_FILE.
+type Config struct {
+	// Issuer is the public https address, without a trailing slash; http on loopback only. It is never derived from a
+	// request.
+	Issuer string `yaml:"issuer"`
+	// ServiceName is what people read in messages and on pages.
+	ServiceName string `yaml:"service_name"`
+
+	Server    Server          `yaml:"server"`
+	Database  Database        `yaml:"database"`
+	Secrets   Secrets         `yaml:"secrets"`
+	WhatsApp  WhatsApp        `yaml:"whatsapp"`
+	SMS       SMS             `yaml:"sms"`
+	MFA       mfa.Settings    `yaml:"mfa"`
+	Limits    throttle.Limits `yaml:"limits"`
+	Lifetimes Lifetimes       `yaml:"lifetimes"`
+	Password  Password        `yaml:"password"`
+	Brand     Brand           `yaml:"brand"`
+	Outbound  Outbound        `yaml:"outbound"`
+	Retention Retention       `yaml:"retention"`
+	Log       Log             `yaml:"log"`
+}
+
+// Server says where to listen.
+type Server struct {
+	// Listen is the public address.
+	Listen string `yaml:"listen"`
+	// TLSCertFile and TLSKeyFile make the public listener speak TLS. Without them a proxy in front must, and
+	// TrustedProxies must name it, unless the issuer is http on loopback.
+	TLSCertFile string `yaml:"tls_cert_file"`
+	TLSKeyFile  string `yaml:"tls_key_file"`
+	// TrustedProxies are networks (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// InternalListen is for liveness, readiness and metrics; keep it off the public network. Empty switches it off.
+	InternalListen string `yaml:"internal_listen"`
+	// StopWithin is how long running requests and sends may take to finish when the server is told to stop.
+	StopWithin time.Duration `yaml:"stop_within"`
+}
+
+// Database says where everything is kept.
+type Database struct {
+	// Driver is sqlite or postgres.
+	Driver string `yaml:"driver"`
+	// Path is the SQLite file.
+	Path string `yaml:"path"`
+	// Synchronous is SQLite's: FULL keeps a used code used after a power cut; NORMAL is faster and does not.
+	Synchronous string `yaml:"synchronous"`
+	// DSN is the PostgreSQL connection string or URL.
+	DSN Secret `yaml:"dsn"`
+	// MaxConnections bounds the PostgreSQL pool of this node.
+	MaxConnections int `yaml:"max_connections"`
+	// Migrate brings the schema up to date at start. Without it `parola migrate` must have been run.
+	Migrate bool `yaml:"migrate"`
+}
+
+// Secrets are the root secrets. All keys are derived from Root; Previous stays readable while it is being replaced.
+type Secrets struct {
+	// Root is at least 32 random bytes in base64.
+	Root     Secret `yaml:"root"`
+	Previous Secret `yaml:"previous"`
+}
+
+// WhatsApp is the account with Meta's Cloud API.
+type WhatsApp struct {
+	Enabled bool `yaml:"enabled"`
+	// BaseURL and Version make the address of the Graph API; the version is an operator's choice because Meta ends them.
+	BaseURL       string `yaml:"base_url"`
+	Version       string `yaml:"version"`
+	PhoneNumberID string `yaml:"phone_number_id"`
+	AccessToken   Secret `yaml:"access_token"`
+	// AppSecret signs webhooks; AppSecretPrevious is valid beside it during a rotation.
+	AppSecret         Secret `yaml:"app_secret"`
+	AppSecretPrevious Secret `yaml:"app_secret_previous"`
+	// VerifyToken is the word Meta repeats when the webhook is set up.
+	VerifyToken Secret `yaml:"verify_token"`
+	// Template is the name of the approved authentication template.
+	Template string `yaml:"template"`
+}
+
+// SMS is the account with the SMS carrier.
+type SMS struct {
+	// Carrier is twilio, or empty for no SMS at all.
+	Carrier string `yaml:"carrier"`
+	Twilio  Twilio `yaml:"twilio"`
+}
+
+// Twilio is an account with Twilio's Messages API.
+type Twilio struct {
+	BaseURL    string `yaml:"base_url"`
+	AccountSID string `yaml:"account_sid"`
+	// AuthToken signs callbacks, and authenticates sends unless an API key is given.
+	AuthToken         Secret `yaml:"auth_token"`
+	AuthTokenPrevious Secret `yaml:"auth_token_previous"`
+	APIKeySID         string `yaml:"api_key_sid"`
+	APIKeySecret      Secret `yaml:"api_key_secret"`
+	// From is a number or sender id; MessagingServiceSID the alternative.
+	From                string `yaml:"from"`
+	MessagingServiceSID string `yaml:"messaging_service_sid"`
+}
+
+// Lifetimes are how long things live.
+type Lifetimes struct {
+	AuthRequest     time.Duration `yaml:"auth_request"`
+	AuthCode        time.Duration `yaml:"auth_code"`
+	AccessToken     time.Duration `yaml:"access_token"`
+	IDToken         time.Duration `yaml:"id_token"`
+	RefreshIdle     time.Duration `yaml:"refresh_idle"`
+	RefreshAbsolute time.Duration `yaml:"refresh_absolute"`
+	SessionIdle     time.Duration `yaml:"session_idle"`
+	SessionOverall  time.Duration `yaml:"session_overall"`
+	Consent         time.Duration `yaml:"consent"`
+}
+
+// Password is about passwords.
+type Password struct {
+	// MinLength in characters; at least 8.
+	MinLength int `yaml:"min_length"`
+	// MemoryMiB bounds what hashing may hold at once; Queue how many may wait for it.
+	MemoryMiB int `yaml:"memory_mib"`
+	Queue     int `yaml:"queue"`
+}
+
+// Brand is the look of the pages.
+type Brand struct {
+	// Logo is a data: URL of a PNG, JPEG or WebP picture.
+	Logo string `yaml:"logo"`
+	// Colour is #rrggbb; it is adjusted where text on it would be hard to read.
+	Colour string `yaml:"colour"`
+}
+
+// Outbound is about fetching addresses that clients registered.
+type Outbound struct {
+	// AllowLoopback lets jwks_uri point at this machine. For development; refused with an https issuer.
+	AllowLoopback bool `yaml:"allow_loopback"`
+}
+
+// Retention is how long ended things are kept.
+type Retention struct {
+	Challenges   time.Duration `yaml:"challenges"`
+	AuthRequests time.Duration `yaml:"auth_requests"`
+	Sessions     time.Duration `yaml:"sessions"`
+	Tokens       time.Duration `yaml:"tokens"`
+	// Every is the pause between sweeps; PerRun the most records of a kind one sweep removes.
+	Every  time.Duration `yaml:"every"`
+	PerRun int           `yaml:"per_run"`
+}
+
+// Log is about the diagnostic log, which is not the audit log.
+type Log struct {
+	// Level is debug, info, warn or error; Format json or text.
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Defaults is the configuration of a new installation, without what only an operator can know.
+func Defaults() Config {
+	const day = 24 * time.Hour
+	return Config{
+		ServiceName: "Parola",
+		Server:      Server{Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:9090", StopWithin: 20 * time.Second},
+		Database:    Database{Driver: "sqlite", Path: "parola.db", Synchronous: "FULL", MaxConnections: 20, Migrate: true},
+		WhatsApp: WhatsApp{Enabled: true, BaseURL: "https://graph.facebook.com", Version: "v25.0",
+			Template: "parola_login_code"},
+		SMS:    SMS{Twilio: Twilio{BaseURL: "https://api.twilio.com"}},
+		MFA:    mfa.Defaults(),
+		Limits: throttle.Defaults(),
+		Lifetimes: Lifetimes{
+			AuthRequest: 15 * time.Minute, AuthCode: time.Minute, AccessToken: 10 * time.Minute, IDToken: 5 * time.Minute,
+			RefreshIdle: 14 * day, RefreshAbsolute: 90 * day, SessionIdle: time.Hour, SessionOverall: day, Consent: 365 * day,
+		},
+		Password:  Password{MinLength: 10, MemoryMiB: 256, Queue: 64},
+		Retention: Retention{Challenges: day, AuthRequests: day, Sessions: 30 * day, Tokens: 7 * day, Every: time.Minute, PerRun: 1000},
+		Log:       Log{Level: "info", Format: "json"},
+	}
+}

@@ -1,0 +1,205 @@
+package app
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// complete is a configuration that Check accepts.
+func complete() Config {
+	c := Defaults()
+	c.Issuer = "http://127.0.0.1:8080"
+	c.Secrets.Root = NewSecret(freshSecret(32))
+	c.WhatsApp.PhoneNumberID = "106000000000001"
+	c.WhatsApp.AccessToken = NewSecret(freshSecret(24))
+	c.WhatsApp.AppSecret = NewSecret(freshSecret(24))
+	c.WhatsApp.VerifyToken = NewSecret(freshSecret(24))
+	return c
+}
+
+func TestCompleteConfigurationIsAccepted(t *testing.T) {
+	if err := complete().Check(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKEY07_StartIsRefusedWithASentenceThatSaysWhatToDo(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"no issuer":                   {func(c *Config) { c.Issuer = "" }, "issuer is empty: set it"},
+		"http issuer off loopback":    {func(c *Config) { c.Issuer = "http://login.bank.test" }, "loopback only"},
+		"issuer with a slash":         {func(c *Config) { c.Issuer += "/" }, "trailing slash"},
+		"https without TLS":           {func(c *Config) { c.Issuer = "https://login.bank.test" }, "trusted_proxies"},
+		"short root":                  {func(c *Config) { c.Secrets.Root = NewSecret("c2hvcnQ=") }, "at least 32"},
+		"no root":                     {func(c *Config) { c.Secrets.Root = Secret{} }, "parola config init"},
+		"root of zeros":               {func(c *Config) { c.Secrets.Root = NewSecret(base64.StdEncoding.EncodeToString(make([]byte, 32))) }, "not random"},
+		"example secret":              {func(c *Config) { c.WhatsApp.AppSecret = NewSecret("your-app-secret-here") }, "example value"},
+		"same secret twice":           {func(c *Config) { c.WhatsApp.AppSecret = c.WhatsApp.AccessToken }, "same secret"},
+		"no channel":                  {func(c *Config) { c.WhatsApp.Enabled = false }, "no passcode could ever be sent"},
+		"passcode life too long":      {func(c *Config) { c.MFA.PasscodeLife = time.Hour }, "passcode_life"},
+		"auth code life too long":     {func(c *Config) { c.Lifetimes.AuthCode = time.Hour }, "auth_code"},
+		"carrier by plain http":       {func(c *Config) { c.WhatsApp.BaseURL = "http://graph.test" }, "https address"},
+		"unknown carrier":             {func(c *Config) { c.SMS.Carrier = "pigeon" }, "set twilio"},
+		"unknown database":            {func(c *Config) { c.Database.Driver = "oracle" }, "sqlite or postgres"},
+		"limit of zero":               {func(c *Config) { c.Limits.SendsPerHour = 0 }, "sends_per_hour"},
+		"loopback fetches in earnest": {func(c *Config) { c.Issuer, c.Outbound.AllowLoopback = "https://login.bank.test", true }, "allow_loopback"},
+		"service name with a newline": {func(c *Config) { c.ServiceName = strings.Repeat("x", 41) }, "service_name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := complete()
+			c.change(&cfg)
+			if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Check() = %v, want a sentence with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestFileFromInitHoldsFreshSecretsAndEveryDefault(t *testing.T) {
+	first, second := InitialConfig(), InitialConfig()
+	if first == second {
+		t.Fatal("two files have the same secrets")
+	}
+	got, err := Load(Defaults(), []byte(first), Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := got.Secrets.Root.rootBytes(); err != nil {
+		t.Errorf("secrets.root %v", err)
+	}
+	// Uncommented, the file must say exactly the defaults: a comment that lies is worse than none.
+	var all strings.Builder
+	for line := range strings.Lines(first) {
+		all.WriteString(regexp.MustCompile(`^(\s*)# ([a-z_]+:( |$))`).ReplaceAllString(line, "$1$2"))
+	}
+	got, err = Load(Config{}, []byte(all.String()), Source{ReadSecret: func(string) (string, error) { return "x", nil }})
+	if err != nil {
+		t.Fatalf("with every line uncommented: %v\n%s", err, all.String())
+	}
+	want := Defaults()
+	for _, c := range []*Config{&got, &want} { // what the file must fill in, or shows as an example
+		c.Issuer, c.ServiceName, c.Secrets, c.Brand = "", "", Secrets{}, Brand{}
+		c.Server.TLSCertFile, c.Server.TLSKeyFile, c.Server.TrustedProxies = "", "", nil
+		c.Database.DSN, c.WhatsApp.VerifyToken = Secret{}, Secret{}
+		c.MFA.Countries = nil
+	}
+	if diff := cmp.Diff(fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got)); diff != "" {
+		t.Errorf("config.yaml differs from Defaults (-defaults +file):\n%s", diff)
+	}
+	for _, key := range yamlKeys(reflect.TypeFor[Config]()) {
+		if !regexp.MustCompile(`(?m)^\s*(# )?` + key + `:`).MatchString(first) {
+			t.Errorf("config.yaml does not mention %s", key)
+		}
+	}
+}
+
+func yamlKeys(t reflect.Type) []string {
+	var keys []string
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[Secret]() {
+		return nil
+	}
+	for i := range t.NumField() {
+		keys = append(keys, t.Field(i).Tag.Get("yaml"))
+		keys = append(keys, yamlKeys(t.Field(i).Type)...)
+	}
+	return keys
+}
+
+func TestUnknownKeysAndVariablesAreRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		document string
+		environ  []string
+		want     string
+	}{
+		"unknown key":           {"isuer: x", nil, "isuer"},
+		"unknown nested key":    {"server: {lisen: x}", nil, "lisen"},
+		"wrong type":            {"password: {min_length: many}", nil, "min_length"},
+		"second document":       {"issuer: a\n---\nissuer: b", nil, "more than one document"},
+		"unknown variable":      {"", []string{"PAROLA_ISUER=x"}, "PAROLA_ISUER names no setting"},
+		"secret of wrong shape": {"secrets: {root: [1]}", nil, "a secret is a string"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(Defaults(), []byte(c.document), Source{Environ: c.environ})
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if name != "wrong type" && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %q does not name %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestEnvironmentOverridesTheFileAndSecretsComeFromFiles(t *testing.T) {
+	env := map[string]string{
+		"PAROLA_SERVER_LISTEN": "0.0.0.0:443", "PAROLA_MFA_TRIES": "3", "PAROLA_LIFETIMES_AUTH_CODE": "30s",
+		"PAROLA_SERVER_TRUSTED_PROXIES": "10.0.0.0/8,192.168.0.0/16", "PAROLA_WHATSAPP_ENABLED": "false",
+		"PAROLA_SECRETS_ROOT_FILE": "/run/root",
+	}
+	got, err := Load(Defaults(), []byte("server: {listen: '127.0.0.1:1'}\nsms: {twilio: {auth_token: {file: /run/token}}}"), Source{
+		LookupEnv: func(n string) (string, bool) { v, ok := env[n]; return v, ok },
+		ReadSecret: func(path string) (string, error) {
+			if path == "/run/root" || path == "/run/token" {
+				return "from " + path + "\n", nil
+			}
+			return "", errors.New("no such file")
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string][2]any{
+		"listen":  {got.Server.Listen, "0.0.0.0:443"},
+		"tries":   {got.MFA.Tries, 3},
+		"code":    {got.Lifetimes.AuthCode, 30 * time.Second},
+		"proxies": {len(got.Server.TrustedProxies), 2},
+		"enabled": {got.WhatsApp.Enabled, false},
+		"root":    {got.Secrets.Root.Reveal(), "from /run/root"},
+		"token":   {got.SMS.Twilio.AuthToken.Reveal(), "from /run/token"},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("%s = %v, want %v", name, c[0], c[1])
+		}
+	}
+}
+
+func TestKEY08_SecretsPrintMaskedInEveryWay(t *testing.T) {
+	c := complete()
+	c.SMS.Twilio.AuthToken = NewSecret("very-much-a-token")
+	var logged bytes.Buffer
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("config", "twilio", c.SMS.Twilio, "token", c.SMS.Twilio.AuthToken)
+	asJSON, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v %s %q", c, c, c.SMS.Twilio.AuthToken, c.SMS.Twilio.AuthToken),
+		logged.String(), string(asJSON)} {
+		if strings.Contains(s, "very-much-a-token") || strings.Contains(s, c.Secrets.Root.Reveal()) {
+			t.Errorf("a secret is in clear: %.300s", s)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(InitialConfig()))
+	f.Add([]byte("secrets: {root: {file: x}}"))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		c, err := Load(Defaults(), document, Source{})
+		if err == nil {
+			_ = c.Check() // must not panic, whatever was read
+		}
+	})
+}
