@@ -34,9 +34,11 @@ func (a *app) refused(w http.ResponseWriter, r *http.Request, login pendingLogin
 		text = "This login asked for an answer without any page (prompt=none), and the provider needs one."
 	case "unmet_authentication_requirements":
 		headline = "That level of login was not reached"
-		text = "This application asked for " + levelOf(login.Expect.ACR).Name + " as a condition, so the provider " +
-			"refused instead of signing you in at less. Usually the code did not arrive on WhatsApp, and a text " +
-			"message does not count here."
+		text = "The provider refused instead of signing you in at less. Usually the code did not arrive on WhatsApp, " +
+			"and a text message does not count here."
+		if acr := login.Expect.ACR; acr != "" {
+			text = "This application made the level “" + levelOf(acr).Name + "” a condition. " + text
+		}
 	case "temporarily_unavailable", "server_error":
 		status, headline, text = http.StatusServiceUnavailable, "The provider has a problem", "Please try again in a moment."
 	}
