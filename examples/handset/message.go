@@ -128,11 +128,3 @@ func passcodeIn(text string) string {
 	}
 	return digitRun.FindString(text)
 }
-
-// mask keeps a number recognisable to its owner and useless to a reader of the log.
-func mask(number string) string {
-	if len(number) < 6 {
-		return "…"
-	}
-	return number[:3] + "…" + number[len(number)-2:]
-}
