@@ -104,7 +104,7 @@ func (a *app) addPendingLogin(ctx context.Context, login pendingLogin) error {
 func (a *app) takePendingLogin(ctx context.Context, state string) (pendingLogin, bool) {
 	logins := a.pendingLogins(ctx)
 	for i, login := range logins {
-		if state != "" && login.State == state {
+		if login.State == state {
 			left := append(logins[:i:i], logins[i+1:]...)
 			return login, a.put(ctx, keyLogins, left) == nil
 		}
