@@ -1,0 +1,157 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/parola-id/parola/storage"
+)
+
+const eventColumns = `id, version, at, kind, outcome, reason, severity, person_id, actor_id, client_id, session_id,
+	auth_request_id, grant_id, challenge_id, delivery_id, jti, correlation_id, trace_id, source_addr, user_agent, channel, node,
+	release, data`
+
+// appendAtOnce keeps one statement under PostgreSQL's and SQLite's number of parameters.
+const appendAtOnce = 500
+
+func scanEvent(r row) (storage.Event, error) {
+	var e storage.Event
+	var sequence *int64
+	err := r.Scan(&e.ID, &e.Version, timeOf(&e.At), &e.Kind, &e.Outcome, &e.Reason, &e.Severity, &e.PersonID, &e.ActorID,
+		&e.ClientID, &e.SessionID, &e.AuthRequestID, &e.GrantID, &e.ChallengeID, &e.DeliveryID, &e.JTI, &e.CorrelationID,
+		&e.TraceID, &e.SourceAddr, &e.UserAgent, &e.Channel, &e.Node, &e.Release, jsonOf(&e.Data), &sequence, &e.PrevHash,
+		&e.Hash)
+	if sequence != nil {
+		e.Sequence = *sequence
+	}
+	return e, err
+}
+
+const selectEvents = `SELECT ` + eventColumns + `, sequence, prev_hash, hash FROM events `
+
+// AppendEvents implements storage.Events.
+func (s *Store) AppendEvents(ctx context.Context, events ...storage.Event) error {
+	for part := range slices.Chunk(events, appendAtOnce) {
+		var args []any
+		for _, e := range part {
+			data := "{}"
+			if len(e.Data) > 0 {
+				data = jsonText(e.Data)
+			}
+			args = append(args, e.ID, e.Version, e.At.UnixMilli(), e.Kind, e.Outcome, e.Reason, e.Severity, e.PersonID,
+				e.ActorID, e.ClientID, e.SessionID, e.AuthRequestID, e.GrantID, e.ChallengeID, e.DeliveryID, e.JTI,
+				e.CorrelationID, e.TraceID, e.SourceAddr, e.UserAgent, e.Channel, e.Node, e.Release, data)
+		}
+		if _, err := s.exec(ctx, `INSERT INTO events (`+eventColumns+`) VALUES `+placeholders(len(part), 24), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ListEvents implements storage.Events.
+func (s *Store) ListEvents(ctx context.Context, f storage.EventFilter) ([]storage.Event, error) {
+	var where []string
+	var args []any
+	narrow := func(condition, value string) {
+		if value != "" {
+			args = append(args, value)
+			where = append(where, strings.ReplaceAll(condition, "?", "$"+number(len(args))))
+		}
+	}
+	// The second half of each condition is what the partial index asks for.
+	for _, key := range []struct{ column, value string }{
+		{"person_id", f.PersonID}, {"client_id", f.ClientID}, {"auth_request_id", f.AuthRequestID}, {"grant_id", f.GrantID},
+		{"challenge_id", f.ChallengeID}, {"jti", f.JTI}, {"correlation_id", f.CorrelationID}, {"session_id", f.SessionID},
+	} {
+		narrow(key.column+" = ? AND "+key.column+" <> ''", key.value)
+	}
+	if strings.HasSuffix(f.Kind, ".") {
+		narrow("substr(kind, 1, length(CAST(? AS TEXT))) = CAST(? AS TEXT)", f.Kind)
+	} else {
+		narrow("kind = ?", f.Kind)
+	}
+	if !f.Since.IsZero() {
+		args = append(args, ms(f.Since))
+		where = append(where, "at >= $"+number(len(args)))
+	}
+	if !f.Until.IsZero() {
+		args = append(args, ms(f.Until))
+		where = append(where, "at < $"+number(len(args)))
+	}
+	order := " ORDER BY id"
+	if f.Backward {
+		order += " DESC"
+		narrow("id < ?", f.AfterID)
+	} else {
+		narrow("id > ?", f.AfterID)
+	}
+	query := selectEvents
+	if len(where) > 0 {
+		query += "WHERE " + strings.Join(where, " AND ")
+	}
+	args = append(args, bounded(f.Limit, 100, 10000))
+	return reading(scanEvent).all(ctx, s, query+order+" LIMIT $"+number(len(args)), args...)
+}
+
+// UnsealedEvents implements storage.Events.
+func (s *Store) UnsealedEvents(ctx context.Context, limit int) ([]storage.Event, error) {
+	return reading(scanEvent).all(ctx, s, selectEvents+`WHERE sequence IS NULL ORDER BY id LIMIT $1`,
+		bounded(limit, 100, 10000))
+}
+
+// SealEvents implements storage.Events.
+func (s *Store) SealEvents(ctx context.Context, seals []storage.Seal) error {
+	for _, seal := range seals {
+		err := s.affects(ctx, `UPDATE events SET sequence = $2, prev_hash = $3, hash = $4
+			WHERE id = $1 AND sequence IS NULL`, seal.EventID, seal.Sequence, seal.PrevHash, seal.Hash)
+		if errors.Is(err, storage.ErrNotFound) {
+			return storage.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SealedEvents implements storage.Events.
+func (s *Store) SealedEvents(ctx context.Context, afterSequence int64, limit int) ([]storage.Event, error) {
+	return reading(scanEvent).all(ctx, s, selectEvents+`WHERE sequence IS NOT NULL AND sequence > $1
+		ORDER BY sequence LIMIT $2`, afterSequence, bounded(limit, 100, 10000))
+}
+
+// LastSeal implements storage.Events.
+func (s *Store) LastSeal(ctx context.Context) (int64, []byte, error) {
+	type head struct {
+		sequence int64
+		hash     []byte
+	}
+	scan := func(r row) (h head, err error) { return h, r.Scan(&h.sequence, &h.hash) }
+	h, err := reading(scan).one(ctx, s, `SELECT sequence, hash FROM events WHERE sequence IS NOT NULL
+		ORDER BY sequence DESC LIMIT 1`)
+	if errors.Is(err, storage.ErrNotFound) {
+		return 0, nil, nil
+	}
+	return h.sequence, h.hash, err
+}
+
+// InsertCheckpoint implements storage.Events.
+func (s *Store) InsertCheckpoint(ctx context.Context, c storage.Checkpoint) error {
+	_, err := s.exec(ctx, `INSERT INTO checkpoints (sequence, head, at, key_id, signature) VALUES ($1, $2, $3, $4, $5)`,
+		c.Sequence, c.Head, ms(c.At), c.KeyID, c.Signature)
+	return err
+}
+
+// Checkpoints implements storage.Events.
+func (s *Store) Checkpoints(ctx context.Context, afterSequence int64, limit int) ([]storage.Checkpoint, error) {
+	scan := func(r row) (storage.Checkpoint, error) {
+		var c storage.Checkpoint
+		err := r.Scan(&c.Sequence, &c.Head, timeOf(&c.At), &c.KeyID, &c.Signature)
+		return c, err
+	}
+	return reading(scan).all(ctx, s, `SELECT sequence, head, at, key_id, signature FROM checkpoints
+		WHERE sequence > $1 ORDER BY sequence LIMIT $2`, afterSequence, bounded(limit, 100, 10000))
+}

@@ -1,0 +1,142 @@
+// Package sqlstore is the SQL of storage.Store, once, for SQLite and PostgreSQL alike: one file per noun. What differs
+// between the two is a Dialect, which the driver packages storage/sqlite and storage/postgres hand in together with
+// their pools; nothing here opens a database or knows a driver.
+//
+// The text keeps to what both understand: parameters as $1, times as BIGINT milliseconds, records as JSON in TEXT,
+// ON CONFLICT … DO UPDATE … WHERE … RETURNING. Whatever may happen only once is one conditional statement.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/parola-id/parola/storage"
+)
+
+// Failure is what a driver's error means to storage.
+type Failure int
+
+// The failures. Outage is everything that the others are not.
+const (
+	Outage    Failure = iota
+	Duplicate         // a unique constraint
+	NoParent          // a foreign key to a record that does not exist
+	Retry             // a serialisation failure or deadlock: the transaction may succeed when run again
+)
+
+// Dialect holds the differences between the databases.
+type Dialect struct {
+	// Name is sqlite or postgres.
+	Name string
+	// ForUpdate is appended to a SELECT whose rows are about to be changed; empty where one writer makes it needless.
+	ForUpdate string
+	// SkipLocked is appended instead of ForUpdate where rows that another node is claiming must be passed over.
+	SkipLocked string
+	// Clock is an expression for the database's time in milliseconds since 1970.
+	Clock string
+	// PrepareHere says that the driver keeps no prepared statements of its own.
+	PrepareHere bool
+	// Classify says what a driver's error means.
+	Classify func(error) Failure
+}
+
+// Config is what a Store needs.
+type Config struct {
+	// Writer serves transactions, Reader the reads outside them. They may be the same pool. Close closes both.
+	Writer, Reader *sql.DB
+	Dialect        Dialect
+	// Wait bounds how long InTx waits for a connection; 5 s when zero.
+	Wait time.Duration
+	// Observe, when set, hears of every statement by its lower-case verb (select, insert, update, delete) and of every
+	// commit ("commit"). It is called on the goroutine that ran it.
+	Observe func(op string)
+}
+
+// Store implements storage.Store.
+type Store struct {
+	writer, reader      *sql.DB
+	prepared, preparedR *statements
+	dialect             Dialect
+	wait                time.Duration
+	observe             func(op string)
+}
+
+var _ storage.Store = (*Store)(nil)
+
+// New returns a Store over open pools. It does not touch the database.
+func New(c Config) *Store {
+	s := &Store{writer: c.Writer, reader: c.Reader, dialect: c.Dialect, wait: c.Wait, observe: c.Observe}
+	if s.wait == 0 {
+		s.wait = 5 * time.Second
+	}
+	if s.observe == nil {
+		s.observe = func(string) {}
+	}
+	if c.Dialect.PrepareHere {
+		s.prepared, s.preparedR = newStatements(c.Writer), newStatements(c.Reader)
+	}
+	return s
+}
+
+// Close closes the pools.
+func (s *Store) Close() error {
+	if s.reader == s.writer {
+		return s.writer.Close()
+	}
+	return errors.Join(s.reader.Close(), s.writer.Close())
+}
+
+// Ping asks the database for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	if err := s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		return fmt.Errorf("ping database: %w", err)
+	}
+	return nil
+}
+
+// ClockOffset measures how far the database's clock is ahead of the given one, to about half a round trip.
+func (s *Store) ClockOffset(ctx context.Context, now func() time.Time) (time.Duration, error) {
+	before := now()
+	var ms int64
+	if err := s.reader.QueryRowContext(ctx, "SELECT "+s.dialect.Clock).Scan(&ms); err != nil {
+		return 0, fmt.Errorf("read database clock: %w", err)
+	}
+	middle := before.Add(now().Sub(before) / 2)
+	return time.UnixMilli(ms).Sub(middle), nil
+}
+
+// translate adds storage's errors to a driver's, which stays in the chain for the retry of the transaction.
+func (s *Store) translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return storage.ErrNotFound
+	}
+	switch s.dialect.Classify(err) {
+	case Duplicate:
+		return fmt.Errorf("%w: %w", storage.ErrConflict, err)
+	case NoParent:
+		return fmt.Errorf("%w: what it belongs to: %w", storage.ErrNotFound, err)
+	}
+	return err
+}
+
+// verb is the first word of a statement, in lower case; of one that begins with WITH the verb of its main clause.
+func verb(query string) string {
+	query = strings.TrimSpace(query)
+	if strings.HasPrefix(query, "WITH") {
+		for _, v := range []string{"UPDATE ", "DELETE ", "INSERT "} {
+			if i := strings.Index(query, ") "+v); i >= 0 {
+				return strings.ToLower(strings.TrimSpace(v))
+			}
+		}
+	}
+	word, _, _ := strings.Cut(query, " ")
+	return strings.ToLower(word)
+}
