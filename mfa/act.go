@@ -1,0 +1,109 @@
+package mfa
+
+import (
+	"context"
+
+	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/storage"
+)
+
+// escalate carries out what the escalation decides for a challenge, in the transaction that ctx carries.
+func (s *Service) escalate(ctx context.Context, c storage.Challenge) error {
+	now := s.clock.Now()
+	if !isOpen(c, now) {
+		return nil
+	}
+	ds, err := s.store.DeliveriesOf(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	d := decide(c, ds, now)
+	if d.step == sendSMS {
+		return s.fallBack(ctx, c, d.trigger)
+	}
+	return s.store.ScheduleChallenge(ctx, c.ID, nextLook(c, ds, now))
+}
+
+// fallBack sends the one automatic SMS of a challenge. Taking the fallback is the conditional write that lets one of
+// all webhooks, timers and nodes through (OTP-06); what is read after it cannot change any more, so that a person who
+// tapped the button at the same moment does not get two.
+func (s *Service) fallBack(ctx context.Context, c storage.Challenge, trigger string) error {
+	now := s.clock.Now()
+	taken, err := s.store.TakeFallback(ctx, c.ID, now)
+	if err != nil || !taken {
+		return err
+	}
+	ds, err := s.store.DeliveriesOf(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if err := s.store.ScheduleChallenge(ctx, c.ID, c.ExpiresAt); err != nil {
+		return err
+	}
+	if _, already := latest(sentOut(ds), storage.SMS); already {
+		return nil
+	}
+	d := s.newDelivery(c, storage.SMS, trigger, now)
+	d.Automatic = true
+	phone, refused, err := s.takeSend(ctx, c, d, now)
+	if err != nil || refused != nil {
+		return err
+	}
+	return s.announce(ctx, c, d, phone)
+}
+
+// learn draws the consequences of a failure that reach beyond its message: a number without WhatsApp is remembered, a
+// changed identity closes the phone for this challenge, a fault of our account calls an operator.
+func (s *Service) learn(ctx context.Context, c *storage.Challenge, d storage.Delivery) error {
+	switch Class(d.FailureClass) {
+	case ClassNumber:
+		if d.Channel != storage.WhatsApp {
+			return nil
+		}
+		phone, err := s.store.Phone(ctx, c.PhoneID)
+		if err != nil {
+			return err
+		}
+		return s.store.NoteNoWhatsApp(ctx, phone.Hash, s.clock.Now().Add(s.settings.RememberNoWhatsApp))
+	case ClassAlert:
+		c.IdentityBar = true
+		if err := s.store.BarIdentity(ctx, c.ID); err != nil {
+			return err
+		}
+		return s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.IdentityChanged, *c, d), "identity_changed"))
+	case ClassConfig:
+		return s.alarm(ctx, *c, d)
+	default:
+		return nil
+	}
+}
+
+// alarm calls an operator, once per channel and code in a while: when an account is locked, every login would.
+func (s *Service) alarm(ctx context.Context, c storage.Challenge, d storage.Delivery) error {
+	if !s.alarms.pass(string(d.Channel)+d.FailureCode, s.clock.Now()) {
+		return nil
+	}
+	s.store.AfterCommit(ctx, func() {
+		s.log.Error("carrier refuses because of our account or configuration", "channel", d.Channel, "code", d.FailureCode)
+		if s.hooks.Alarm != nil {
+			s.hooks.Alarm(Alarm{Channel: d.Channel, Kind: "carrier_refuses", Code: d.FailureCode})
+		}
+	})
+	return s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.SystemCarrierAlarm, c, d), "carrier_refuses"))
+}
+
+// CallbackRejected counts a carrier's callback whose signature or form was wrong, and keeps a sample of them as events
+// (WH-03). Channels' handlers call it through their configuration.
+func (s *Service) CallbackRejected(ctx context.Context, ch storage.Channel, reason string) {
+	if s.hooks.CallbackRejected != nil {
+		s.hooks.CallbackRejected(ch, reason)
+	}
+	if !s.rejects.pass(string(ch)+reason, s.clock.Now()) {
+		return
+	}
+	s.log.Warn("callback rejected", "channel", ch, "reason", reason)
+	e := rejectedEvent(ctx, ch, reason)
+	if err := s.store.InTx(ctx, func(ctx context.Context) error { return s.audit.Write(ctx, e) }); err != nil {
+		s.log.Error("record rejected callback", "err", err)
+	}
+}

@@ -1,0 +1,70 @@
+package mfa
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Channel is a way to a phone. Its one verb is to send.
+type Channel interface {
+	// Send hands m to the carrier and returns once the carrier has answered or ctx has ended. A *Refused error says that
+	// the carrier answered no; any other error says that nobody knows whether the message went out. Send never repeats
+	// a call by itself.
+	Send(ctx context.Context, m Message) (Sent, error)
+}
+
+// Message is one passcode on its way to one phone.
+type Message struct {
+	// DeliveryID goes to the carrier as our own mark and comes back with every receipt, so that a message whose answer
+	// was lost is still recognised.
+	DeliveryID string
+	To         Phone
+	Passcode   Passcode
+	// Locale is a BCP 47 tag of a language the person reads.
+	Locale string
+	// ValidFor is what is left of the challenge's life.
+	ValidFor time.Duration
+}
+
+// Sent is a carrier's yes: accepted for processing, never proof of delivery.
+type Sent struct {
+	// MessageID is the carrier's id. It may contain the number (a wamid does) and is kept only as a keyed hash.
+	MessageID string
+}
+
+// Class is the verdict of an error table on a carrier's refusal or failure.
+type Class string
+
+// The classes.
+const (
+	ClassRetry    Class = "R" // may work in a moment
+	ClassFallback Class = "S" // this message will not get through here
+	ClassConfig   Class = "C" // our account or configuration: an operator must look
+	ClassNumber   Class = "N" // the number is not reachable on this channel
+	ClassAlert    Class = "A" // a security signal: no fallback
+)
+
+// Failure is why a message was refused or failed.
+type Failure struct {
+	Class Class
+	// Code is the carrier's own number, or a word of ours ("dial", "circuit") where the carrier said nothing.
+	Code string
+}
+
+// Refused is the error of a send that the carrier refused, or that never reached it.
+type Refused struct {
+	Failure
+	// RetryAfter is the shortest wait before a retry of class R; 0 leaves it to the dispatcher.
+	RetryAfter time.Duration
+	// NotSent says that the message is known not to have gone out. Only then may it be sent again on this channel.
+	NotSent bool
+	// CarrierDown says that the carrier, not the message, is at fault: a failed connection, a 5xx. It counts towards
+	// opening the circuit, as class C does.
+	CarrierDown bool
+}
+
+// Error names class and code, never the number or the carrier's text, which may quote it.
+func (r *Refused) Error() string {
+	return fmt.Sprintf("carrier refused: class %s, code %s", r.Class, r.Code)
+}

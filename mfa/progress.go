@@ -1,0 +1,161 @@
+package mfa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parola-id/parola/storage"
+)
+
+// Stage is how far the passcode has come on its way, in the general terms that a person may see (OTP-42).
+type Stage int
+
+// The stages.
+const (
+	StageSending      Stage = iota // queued or being sent on WhatsApp
+	StageOnItsWay                  // WhatsApp took it, not delivered yet
+	StageDelivered                 // delivered on WhatsApp
+	StageSMSSoon                   // WhatsApp did not get through; an SMS follows
+	StageSMSSending                // queued or being sent by SMS
+	StageSMSSent                   // the SMS was taken
+	StageSMSDelivered              // the SMS was delivered
+	StageNotArriving               // no channel got through
+	StageUnknown                   // the answer to the SMS was lost: it may or may not arrive
+)
+
+// Progress is where a challenge stands, as the page and its event stream show it.
+type Progress struct {
+	Stage Stage
+	// LastTwo are the last two digits of the number (OTP-40).
+	LastTwo string
+	// WhatsApp and SMS say on which channels the passcode has gone out or is going out.
+	WhatsApp, SMS     bool
+	WhatsAppDelivered bool
+	// SMSIn is the time until the automatic SMS, OfferSMSIn until the button, ResendIn until "Send again"; Never when
+	// there will be none. ExpiresIn is the time until the passcode ends.
+	SMSIn, OfferSMSIn, ResendIn, ExpiresIn time.Duration
+	TriesLeft                              int
+	// Ended says that the challenge is over, and End how.
+	Ended bool
+	End   storage.ChallengeEnd
+}
+
+// Progress returns where a challenge stands; *EndedError with an empty End when there is none.
+func (s *Service) Progress(ctx context.Context, challengeID string) (Progress, error) {
+	c, err := s.store.Challenge(ctx, challengeID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Progress{}, &EndedError{}
+	}
+	if err != nil {
+		return Progress{}, fmt.Errorf("read challenge: %w", err)
+	}
+	ds, err := s.store.DeliveriesOf(ctx, c.ID)
+	if err != nil {
+		return Progress{}, fmt.Errorf("read deliveries: %w", err)
+	}
+	phone, err := s.store.Phone(ctx, c.PhoneID)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return Progress{}, fmt.Errorf("read phone: %w", err)
+	}
+	p := progressOf(c, ds, s.settings.ResendAfter, s.clock.Now())
+	p.LastTwo = phone.LastTwo
+	return p, nil
+}
+
+// progressOf is the pure part.
+func progressOf(c storage.Challenge, ds []storage.Delivery, resendAfter time.Duration, now time.Time) Progress {
+	messages := sentOut(ds)
+	p := Progress{
+		SMSIn: Never, OfferSMSIn: offerSMSIn(c, ds, now), ExpiresIn: max(0, c.ExpiresAt.Sub(now)),
+		TriesLeft: max(0, c.MaxTries-c.Tries),
+	}
+	p.ResendIn, _ = resendIn(c, ds, resendAfter, now)
+	if !isOpen(c, now) {
+		p.Ended, p.End = true, endOf(c)
+	}
+	for _, d := range messages {
+		switch {
+		case d.Channel == storage.SMS:
+			p.SMS = true
+		case d.State == storage.DeliveryDelivered || d.State == storage.DeliveryRead:
+			p.WhatsApp, p.WhatsAppDelivered = true, true
+		default:
+			p.WhatsApp = true
+		}
+	}
+	next := decide(c, ds, now)
+	switch next.step {
+	case wait:
+		p.SMSIn = next.until.Sub(now)
+	case sendSMS:
+		p.SMSIn = 0
+	}
+	p.Stage = stageOf(c, messages, next, now)
+	return p
+}
+
+func stageOf(c storage.Challenge, messages []storage.Delivery, next decision, now time.Time) Stage {
+	whatsApp, tried := latest(messages, storage.WhatsApp)
+	if sms, sent := latest(messages, storage.SMS); sent {
+		stage := smsStage(sms)
+		if stage == StageNotArriving && anyDelivered(messages) {
+			return StageDelivered
+		}
+		return stage
+	}
+	switch {
+	case !tried:
+		return StageSending
+	case next.step == sendSMS:
+		return StageSMSSoon
+	}
+	switch whatsApp.State {
+	case storage.DeliveryQueued, storage.DeliverySending:
+		return StageSending
+	case storage.DeliveryDelivered, storage.DeliveryRead:
+		return StageDelivered
+	case storage.DeliveryFailed:
+		return notArriving(messages)
+	default:
+		// Past its deadline WhatsApp has dropped the message, and policy lets no SMS follow.
+		if _, at, ever := verdict(whatsApp, c.Policy); ever && !now.Before(at) {
+			return notArriving(messages)
+		}
+		return StageOnItsWay
+	}
+}
+
+// notArriving is the stage after a failure, unless an earlier copy of the same passcode had arrived.
+func notArriving(messages []storage.Delivery) Stage {
+	if anyDelivered(messages) {
+		return StageDelivered
+	}
+	return StageNotArriving
+}
+
+func smsStage(d storage.Delivery) Stage {
+	switch d.State {
+	case storage.DeliveryQueued, storage.DeliverySending:
+		return StageSMSSending
+	case storage.DeliveryAccepted, storage.DeliverySent:
+		return StageSMSSent
+	case storage.DeliveryDelivered, storage.DeliveryRead:
+		return StageSMSDelivered
+	case storage.DeliveryUnknown:
+		return StageUnknown
+	default:
+		return StageNotArriving
+	}
+}
+
+// anyDelivered says whether some copy of the passcode arrived on WhatsApp.
+func anyDelivered(messages []storage.Delivery) bool {
+	for _, d := range messages {
+		if d.Channel == storage.WhatsApp && (d.State == storage.DeliveryDelivered || d.State == storage.DeliveryRead) {
+			return true
+		}
+	}
+	return false
+}

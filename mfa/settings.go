@@ -1,0 +1,152 @@
+package mfa
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/parola-id/parola/storage"
+)
+
+// Whether an SMS may follow WhatsApp.
+const (
+	FallbackAllow = "allow" // by itself
+	FallbackAsk   = "ask"   // when the person taps the button
+	FallbackDeny  = "deny"  // not at all, not even by the button
+)
+
+// What happens when a passcode was delivered on WhatsApp and is not entered.
+const (
+	NotEnteredSend = "send" // an SMS follows by itself
+	NotEnteredAsk  = "ask"  // the button is offered
+	NotEnteredOff  = "off"  // the button is not even pointed out
+)
+
+// Settings are what an operator may set (configuration `mfa.*`).
+type Settings struct {
+	// PasscodeLife is how long a passcode is valid, counted from the start of its challenge: at most 10 m.
+	PasscodeLife time.Duration `yaml:"passcode_life"`
+	// Tries is how many wrong passcodes end a challenge: at most 10.
+	Tries int `yaml:"tries"`
+	// MaxMessages bounds the messages of one challenge over all channels.
+	MaxMessages int `yaml:"max_messages"`
+	// TemplateTTL must equal message_send_ttl_seconds of the WhatsApp template: after it WhatsApp drops the message, so
+	// that a late copy cannot follow the SMS, which is sent 5 s later.
+	TemplateTTL time.Duration `yaml:"template_ttl"`
+	// Fallback is what clients without a policy of their own get: allow, ask or deny.
+	Fallback string `yaml:"fallback"`
+	// NotEntered is what happens when a passcode was delivered on WhatsApp and not entered within NotEnteredAfter:
+	// send, ask or off.
+	NotEntered      string        `yaml:"not_entered"`
+	NotEnteredAfter time.Duration `yaml:"not_entered_after"`
+	// OfferSMSAfter is when "Send it by SMS instead" is offered.
+	OfferSMSAfter time.Duration `yaml:"offer_sms_after"`
+	// ResendAfter is when "Send again" is possible; each use doubles it.
+	ResendAfter time.Duration `yaml:"resend_after"`
+	// RememberNoWhatsApp is how long a number that WhatsApp does not know gets SMS at once.
+	RememberNoWhatsApp time.Duration `yaml:"remember_no_whatsapp"`
+	// Countries are the ISO 3166-1 alpha-2 regions that passcodes may be sent to (OTP-26). Empty allows all.
+	Countries []string `yaml:"countries"`
+	// AllowVoIP admits numbers of the type voice-over-IP (OTP-37).
+	AllowVoIP bool `yaml:"allow_voip"`
+	// CallTimeout bounds one call to a carrier: at most 5 s (REL-07).
+	CallTimeout time.Duration `yaml:"call_timeout"`
+	// Workers bounds the calls in progress per channel and node.
+	Workers int `yaml:"workers"`
+	// CircuitFailures in a row open a channel's circuit; after CircuitRest one call probes it.
+	CircuitFailures int           `yaml:"circuit_failures"`
+	CircuitRest     time.Duration `yaml:"circuit_rest"`
+}
+
+// Defaults are the settings of a new installation.
+func Defaults() Settings {
+	return Settings{
+		PasscodeLife: 5 * time.Minute, Tries: 5, MaxMessages: 4,
+		TemplateTTL: 30 * time.Second, Fallback: FallbackAllow,
+		NotEntered: NotEnteredSend, NotEnteredAfter: time.Minute,
+		OfferSMSAfter: 20 * time.Second, ResendAfter: 30 * time.Second,
+		RememberNoWhatsApp: 24 * time.Hour,
+		CallTimeout:        5 * time.Second, Workers: 16, CircuitFailures: 5, CircuitRest: 30 * time.Second,
+	}
+}
+
+// lateCopyMargin is how long after the template's TTL the SMS follows.
+const lateCopyMargin = 5 * time.Second
+
+// Check refuses settings beyond the hard limits, with a sentence that says what to do.
+func (s Settings) Check() error {
+	var errs []error
+	within := func(name string, got, low, high time.Duration) {
+		if got < low || got > high {
+			errs = append(errs, fmt.Errorf("mfa.%s is %v: set it between %v and %v", name, got, low, high))
+		}
+	}
+	count := func(name string, got, low, high int) {
+		if got < low || got > high {
+			errs = append(errs, fmt.Errorf("mfa.%s is %d: set it between %d and %d", name, got, low, high))
+		}
+	}
+	word := func(name, got string, words ...string) {
+		if !slices.Contains(words, got) {
+			errs = append(errs, fmt.Errorf("mfa.%s is %q: set it to one of %q", name, got, words))
+		}
+	}
+	within("passcode_life", s.PasscodeLife, 30*time.Second, 10*time.Minute)
+	count("tries", s.Tries, 1, 10)
+	count("max_messages", s.MaxMessages, 1, 10)
+	within("template_ttl", s.TemplateTTL, time.Second, 15*time.Minute)
+	word("fallback", s.Fallback, FallbackAllow, FallbackAsk, FallbackDeny)
+	word("not_entered", s.NotEntered, NotEnteredSend, NotEnteredAsk, NotEnteredOff)
+	within("not_entered_after", s.NotEnteredAfter, time.Second, 10*time.Minute)
+	within("offer_sms_after", s.OfferSMSAfter, 0, 10*time.Minute)
+	within("resend_after", s.ResendAfter, time.Second, 10*time.Minute)
+	within("remember_no_whatsapp", s.RememberNoWhatsApp, 0, 30*24*time.Hour)
+	within("call_timeout", s.CallTimeout, 100*time.Millisecond, 5*time.Second)
+	count("workers", s.Workers, 1, 256)
+	count("circuit_failures", s.CircuitFailures, 1, 1000)
+	within("circuit_rest", s.CircuitRest, 100*time.Millisecond, 10*time.Minute)
+	return errors.Join(errs...)
+}
+
+// Admits says whether passcodes may be sent to a phone: its country is on the list and its kind is allowed.
+func (s Settings) Admits(p Phone) error {
+	if p.voip && !s.AllowVoIP {
+		return fmt.Errorf("%w: voice-over-IP numbers are not admitted (mfa.allow_voip)", ErrPhoneRefused)
+	}
+	return s.admitsCountry(p.region)
+}
+
+func (s Settings) admitsCountry(region string) error {
+	if len(s.Countries) > 0 && !slices.Contains(s.Countries, region) {
+		return fmt.Errorf("%w: its country %s is not on the list mfa.countries", ErrPhoneRefused, region)
+	}
+	return nil
+}
+
+// Policy is what the client and the person allow for one challenge. Empty fields take the Settings' word.
+type Policy struct {
+	// Fallback is allow, ask or deny, or empty.
+	Fallback string
+	// NotEntered is send, ask or off, or empty.
+	NotEntered string
+	// SMSForbidden overrides everything, the button included: an acr without SMS was required, or the person or an
+	// administrator forbids it (OTP-35).
+	SMSForbidden bool
+}
+
+// freeze turns what is allowed now into what the challenge carries to its end.
+func (s Settings) freeze(p Policy) storage.ChallengePolicy {
+	frozen := storage.ChallengePolicy{
+		Fallback: s.Fallback, NotEntered: s.NotEntered, SMSForbidden: p.SMSForbidden,
+		NotDeliveredAfter: s.TemplateTTL + lateCopyMargin, NotEnteredAfter: s.NotEnteredAfter,
+		OfferSMSAfter: s.OfferSMSAfter, MaxMessages: s.MaxMessages,
+	}
+	if p.Fallback != "" {
+		frozen.Fallback = p.Fallback
+	}
+	if p.NotEntered != "" {
+		frozen.NotEntered = p.NotEntered
+	}
+	return frozen
+}
