@@ -182,12 +182,13 @@ func latest(messages []storage.Delivery, ch storage.Channel) (storage.Delivery, 
 	return storage.Delivery{}, false
 }
 
-// first returns the first time that is set.
-func first(times ...time.Time) time.Time {
-	for _, t := range times {
-		if !t.IsZero() {
-			return t
+// first returns the first value that is set.
+func first[T comparable](values ...T) T {
+	var unset T
+	for _, v := range values {
+		if v != unset {
+			return v
 		}
 	}
-	return time.Time{}
+	return unset
 }

@@ -84,6 +84,7 @@ type Service struct {
 	rejects  *sampler
 	watchers *watchers
 	wake     chan struct{}
+	poll     time.Duration
 	lanes    map[storage.Channel]chan struct{}
 }
 
@@ -108,7 +109,7 @@ func New(c Config) (*Service, error) {
 		store: c.Store, audit: c.Audit, keys: c.Keys, clock: c.Clock, throttle: c.Throttle,
 		channels: maps.Clone(c.Channels), carriers: maps.Clone(c.Carriers), settings: c.Settings, hooks: c.Hooks, log: c.Log,
 		alarms: newSampler(5 * time.Minute), rejects: newSampler(10 * time.Second),
-		watchers: newWatchers(), wake: make(chan struct{}, 1), lanes: map[storage.Channel]chan struct{}{},
+		watchers: newWatchers(), wake: make(chan struct{}, 1), poll: pollEvery, lanes: map[storage.Channel]chan struct{}{},
 	}
 	for _, ch := range slices.Collect(maps.Keys(s.channels)) {
 		s.lanes[ch] = make(chan struct{}, c.Settings.Workers)

@@ -1,0 +1,166 @@
+package mfa
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/parola-id/parola/storage"
+)
+
+const (
+	// pollEvery bounds how late a wake-up that another node made, or that was lost, is noticed.
+	pollEvery = time.Second
+	// sendLease is how long a delivery may be in "sending": the call's 5 s, the writing of its result, and a margin.
+	sendLease = 15 * time.Second
+	// lookLease is how long a node has a due challenge to itself.
+	lookLease = 15 * time.Second
+	// drainTime bounds a graceful stop (REL-12).
+	drainTime = 20 * time.Second
+	// putBack is when a delivery is tried again for which every lane of its channel was taken.
+	putBack   = 250 * time.Millisecond
+	dueAtOnce = 64
+)
+
+// Run dispatches until ctx ends: it claims due deliveries and hands them to their channels, gives up on those whose
+// process died, and lets the escalation look at due challenges. Then it waits for the calls in progress, at most 20 s.
+// Any number of nodes may run it on one database.
+func (s *Service) Run(ctx context.Context) error {
+	var calls sync.WaitGroup
+	s.supervise(ctx, &calls)
+	done := make(chan struct{})
+	go func() { calls.Wait(); close(done) }()
+	timeout := time.NewTimer(drainTime)
+	defer timeout.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timeout.C:
+		return errors.New("dispatcher: calls to carriers were still in progress after 20 s; their deliveries become unknown")
+	}
+}
+
+// supervise restarts the loop after a panic, ever more slowly (REL-06).
+func (s *Service) supervise(ctx context.Context, calls *sync.WaitGroup) {
+	for backoff := 100 * time.Millisecond; ctx.Err() == nil; backoff = min(2*backoff, 30*time.Second) {
+		if s.guard("dispatch", func() { s.loop(ctx, calls) }) {
+			return
+		}
+		sleep(ctx, backoff)
+	}
+}
+
+// guard runs f and says whether it returned; a panic is logged and told.
+func (s *Service) guard(worker string, f func()) (returned bool) {
+	defer func() {
+		if !returned {
+			s.panicked(worker, recover())
+		}
+	}()
+	f()
+	return true
+}
+
+func (s *Service) loop(ctx context.Context, calls *sync.WaitGroup) {
+	woken := true // what is due at the start was due before
+	for ctx.Err() == nil {
+		next, err := s.pass(ctx, calls, woken)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("dispatch", "err", err)
+		}
+		timer := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			woken = false
+		case <-s.wake:
+			woken = true
+		case <-timer.C:
+			woken = false
+		}
+		timer.Stop()
+	}
+}
+
+// pass does what is due and returns how long there is nothing to do. A wake-up means a fresh delivery, which is claimed
+// without asking what else is due first.
+func (s *Service) pass(ctx context.Context, calls *sync.WaitGroup, woken bool) (time.Duration, error) {
+	if woken {
+		if err := s.claimQueued(ctx, calls); err != nil {
+			return s.poll, err
+		}
+	}
+	for range 8 {
+		due, err := s.store.NextDue(ctx)
+		if err != nil {
+			return s.poll, err
+		}
+		if due.IsZero() {
+			return s.poll, nil
+		}
+		if wait := due.Sub(s.clock.Now()); wait > 0 {
+			return min(wait, s.poll), nil
+		}
+		if err := s.claimQueued(ctx, calls); err != nil {
+			return s.poll, err
+		}
+		if err := s.giveUpAbandoned(ctx); err != nil {
+			return s.poll, err
+		}
+		if err := s.lookAtDue(ctx); err != nil {
+			return s.poll, err
+		}
+	}
+	// Something stays due that cannot be done now: every lane is taken, or a row resists. Do not spin on it.
+	return min(putBack, s.poll), nil
+}
+
+// giveUpAbandoned turns deliveries whose process died while sending into unknown ones: they may have gone out, and are
+// never sent again by themselves.
+func (s *Service) giveUpAbandoned(ctx context.Context) error {
+	return s.store.InTx(ctx, func(ctx context.Context) error {
+		ds, err := s.store.ClaimAbandoned(ctx, s.clock.Now(), dueAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, d := range ds {
+			if err := s.tellUnknown(ctx, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// lookAtDue ends what has expired and escalates what has waited long enough. Each challenge has a transaction of its
+// own, so that one that resists keeps nobody else waiting; its lease makes it due again later.
+func (s *Service) lookAtDue(ctx context.Context) error {
+	var due []storage.Challenge
+	err := s.store.InTx(ctx, func(ctx context.Context) (err error) {
+		now := s.clock.Now()
+		due, err = s.store.ClaimDueChallenges(ctx, now, now.Add(lookLease), dueAtOnce)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range due {
+		errs = append(errs, s.store.InTx(ctx, func(ctx context.Context) error {
+			if !isOpen(c, s.clock.Now()) {
+				return s.expire(ctx, c)
+			}
+			return s.escalate(ctx, c)
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,304 @@
+package mfa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/internal/secret"
+	"github.com/parola-id/parola/storage"
+)
+
+// maxCalls is one call and the one retry of class R.
+const maxCalls = 2
+
+// job is a claimed delivery on its way to its channel.
+type job struct {
+	delivery  storage.Delivery
+	challenge storage.Challenge
+	phone     storage.PhoneFactor
+	message   Message
+}
+
+// claimQueued moves due deliveries to "sending", with everything their calls need, in one transaction, and starts the
+// calls once that has committed: no socket opens before (REL-03).
+func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) error {
+	free := 0
+	for _, lane := range s.lanes {
+		free += cap(lane) - len(lane)
+	}
+	if free == 0 {
+		return nil
+	}
+	var jobs []job
+	err := s.store.InTx(ctx, func(ctx context.Context) error {
+		jobs = nil
+		now := s.clock.Now()
+		ds, err := s.store.ClaimQueued(ctx, now, now.Add(sendLease), free)
+		if err != nil {
+			return err
+		}
+		for _, d := range ds {
+			j, ready, err := s.prepare(ctx, d)
+			if err != nil {
+				return err
+			}
+			if ready {
+				jobs = append(jobs, j)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("claim deliveries: %w", err)
+	}
+	for _, j := range jobs {
+		s.launch(ctx, calls, j)
+	}
+	return nil
+}
+
+// prepare reads what a delivery needs, or drops it when nobody waits for it any more. Writing the challenge's row first
+// makes this wait for a verification in progress, and a verification for this: either it sees the message as going
+// out, or this sees that it has ended. The date written is only for the case that this process dies now.
+func (s *Service) prepare(ctx context.Context, d storage.Delivery) (j job, ready bool, err error) {
+	if err := s.store.ScheduleChallenge(ctx, d.ChallengeID, d.LeaseUntil); err != nil {
+		return j, false, err
+	}
+	c, err := s.store.Challenge(ctx, d.ChallengeID)
+	if err != nil {
+		return j, false, err
+	}
+	phone, err := s.store.Phone(ctx, c.PhoneID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return j, false, s.skip(ctx, c, d, "phone_removed")
+	}
+	if err != nil {
+		return j, false, err
+	}
+	switch {
+	case !isOpen(c, s.clock.Now()):
+		return j, false, s.skip(ctx, c, d, "challenge_over")
+	case !phone.DisabledAt.IsZero():
+		return j, false, s.skip(ctx, c, d, "factor_disabled")
+	case d.Channel == storage.WhatsApp && d.CreatedAt.Before(c.FallbackAt):
+		return j, false, s.skip(ctx, c, d, "overtaken_by_sms")
+	}
+	j = job{delivery: d, challenge: c, phone: phone}
+	j.message, err = s.message(c, d, phone)
+	if err != nil {
+		// Sealed or derived with a root secret that is gone: no channel can help, an operator must.
+		s.log.Error("prepare passcode message", "delivery", d.ID, "err", err)
+		return j, false, s.settleIn(ctx, j, Sent{}, &Refused{Failure: Failure{Class: ClassConfig, Code: "unknown_key"}, NotSent: true})
+	}
+	return j, true, nil
+}
+
+func (s *Service) message(c storage.Challenge, d storage.Delivery, phone storage.PhoneFactor) (Message, error) {
+	to, err := OpenPhone(s.keys, phone)
+	if err != nil {
+		return Message{}, err
+	}
+	passcode, err := derive(s.keys, c)
+	if err != nil {
+		return Message{}, err
+	}
+	return Message{DeliveryID: d.ID, To: to, Passcode: passcode, Locale: c.Locale, ValidFor: c.ExpiresAt.Sub(s.clock.Now())}, nil
+}
+
+// skip drops a delivery before it was sent.
+func (s *Service) skip(ctx context.Context, c storage.Challenge, d storage.Delivery, reason string) error {
+	d.State = storage.DeliverySkipped
+	if _, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending); err != nil {
+		return err
+	}
+	return s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.PasscodeSendRefused, c, d), reason))
+}
+
+// launch starts the call on a lane of its channel. With every lane taken by a slow carrier the delivery goes back to
+// the queue, so that the other channel's messages do not wait behind it.
+func (s *Service) launch(ctx context.Context, calls *sync.WaitGroup, j job) {
+	lane := s.lanes[j.delivery.Channel] // nil, and never ready, for a channel that is not configured
+	select {
+	case lane <- struct{}{}:
+	default:
+		if lane == nil {
+			s.settle(ctx, j, Sent{}, &Refused{Failure: Failure{Class: ClassConfig, Code: "no_channel"}, NotSent: true})
+			return
+		}
+		s.requeue(ctx, j)
+		return
+	}
+	calls.Go(func() {
+		defer func() {
+			<-lane
+			if len(lane) >= cap(lane)-1 {
+				s.wakeDispatcher()
+			}
+		}()
+		s.call(context.WithoutCancel(ctx), j)
+	})
+}
+
+func (s *Service) requeue(ctx context.Context, j job) {
+	err := s.store.InTx(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		d := j.delivery
+		d.State, d.DueAt = storage.DeliveryQueued, s.clock.Now().Add(putBack)
+		_, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending)
+		return err
+	})
+	if err != nil {
+		s.log.Error("put delivery back", "delivery", j.delivery.ID, "err", err)
+	}
+}
+
+// call sends one message and writes down what came of it. A panic in a channel leaves an unknown outcome.
+func (s *Service) call(ctx context.Context, j job) {
+	sent, err := Sent{}, errors.New("the channel panicked")
+	started := s.clock.Now()
+	s.guard("send", func() {
+		callCtx, cancel := context.WithTimeout(ctx, s.settings.CallTimeout)
+		defer cancel()
+		ch := j.delivery.Channel
+		sent, err = s.circuits.do(ch, func() (Sent, error) { return s.channels[ch].Send(callCtx, j.message) })
+	})
+	if s.hooks.Sent != nil {
+		result, class := sendOutcome(err)
+		s.hooks.Sent(j.delivery.Channel, result, class, s.clock.Now().Sub(started))
+	}
+	s.settle(ctx, j, sent, err)
+}
+
+func sendOutcome(err error) (result string, class Class) {
+	var refused *Refused
+	switch {
+	case err == nil:
+		return "accepted", ""
+	case errors.As(err, &refused):
+		return "refused", refused.Class
+	default:
+		return "unknown", ""
+	}
+}
+
+// settle writes the result down, a few times over if storage stumbles. When it cannot, the lease ends and the delivery
+// becomes unknown, which is the truth.
+func (s *Service) settle(ctx context.Context, j job, sent Sent, outcome error) {
+	for wait := 100 * time.Millisecond; ; wait *= 2 {
+		err := s.store.InTx(ctx, func(ctx context.Context) error { return s.settleIn(ctx, j, sent, outcome) })
+		if err == nil {
+			return
+		}
+		s.log.Error("record result of sending", "delivery", j.delivery.ID, "err", err)
+		if wait > 2*time.Second {
+			return
+		}
+		sleep(ctx, wait)
+	}
+}
+
+func (s *Service) settleIn(ctx context.Context, j job, sent Sent, outcome error) error {
+	now, c := s.clock.Now(), j.challenge
+	var refused *Refused
+	switch {
+	case outcome == nil:
+		return s.accepted(ctx, j, sent)
+	case !errors.As(outcome, &refused):
+		d := j.delivery
+		d.State = storage.DeliveryUnknown
+		if updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending); err != nil || !updated {
+			return err // a receipt knows better, or the lease is over
+		}
+		s.log.Warn("carrier's answer was lost", "channel", d.Channel, "delivery", d.ID)
+		return s.tellUnknown(ctx, d)
+	}
+	d := j.delivery
+	d.FailureClass, d.FailureCode = string(refused.Class), shortCode(refused.Code)
+	if at, again := retryAt(d, c, refused, now, rand.N(time.Second)); again {
+		d.State, d.DueAt = storage.DeliveryQueued, at
+		if updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending); err != nil || !updated {
+			return err
+		}
+		return s.audit.Write(ctx, toPhone(failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "will_retry"), j.phone))
+	}
+	d.State, d.FailedAt = storage.DeliveryFailed, now
+	if updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending, storage.DeliveryUnknown); err != nil || !updated {
+		return err
+	}
+	e := toPhone(failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "refused"), j.phone)
+	if err := s.audit.Write(ctx, e); err != nil {
+		return err
+	}
+	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+	if err := s.learn(ctx, &c, d); err != nil {
+		return err
+	}
+	return s.escalate(ctx, c)
+}
+
+// accepted records a carrier's yes. A receipt may have been quicker than the answer: then only what it could not know
+// is added.
+func (s *Service) accepted(ctx context.Context, j job, sent Sent) error {
+	now, d := s.clock.Now(), j.delivery
+	hash := ""
+	if sent.MessageID != "" {
+		hash = s.keys.Hash(secret.MessageHash, sent.MessageID)
+	}
+	d.State, d.AcceptedAt, d.MessageHash, d.FailureClass, d.FailureCode = storage.DeliveryAccepted, now, hash, "", ""
+	updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending, storage.DeliveryUnknown)
+	if err != nil {
+		return err
+	}
+	if !updated {
+		stored, err := s.store.Delivery(ctx, d.ID)
+		if err != nil {
+			return err
+		}
+		stored.AcceptedAt, stored.MessageHash = now, first(stored.MessageHash, hash)
+		if _, err := s.store.UpdateDelivery(ctx, stored, stored.State); err != nil {
+			return err
+		}
+	}
+	e := toPhone(deliveryEvent(ctx, audit.PasscodeSent, j.challenge, d), j.phone)
+	if err := s.audit.Write(ctx, e); err != nil {
+		return err
+	}
+	s.store.AfterCommit(ctx, func() { s.watchers.notify(d.ChallengeID) })
+	return s.escalate(ctx, j.challenge)
+}
+
+// retryAt says whether and when a refused message is tried once more on its channel: only class R, only when it is
+// known not to have gone out, once, and inside the deadline after which the other channel has its turn.
+func retryAt(d storage.Delivery, c storage.Challenge, r *Refused, now time.Time, jitter time.Duration) (time.Time, bool) {
+	at := now.Add(max(r.RetryAfter, time.Second) + jitter)
+	inTime := at.Before(d.SendingAt.Add(c.Policy.NotDeliveredAfter)) && at.Before(c.ExpiresAt)
+	return at, r.Class == ClassRetry && r.NotSent && d.Calls < maxCalls && inTime
+}
+
+// tellUnknown records that nobody knows what became of a delivery, and lets the escalation set its deadline.
+func (s *Service) tellUnknown(ctx context.Context, d storage.Delivery) error {
+	c, err := s.store.Challenge(ctx, d.ChallengeID)
+	if err != nil {
+		return err
+	}
+	if err := s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "unknown")); err != nil {
+		return err
+	}
+	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+	return s.escalate(ctx, c)
+}
+
+// panicked tells of a panic that was caught. The value is not logged: it may hold what must not be.
+func (s *Service) panicked(worker string, value any) {
+	s.log.Error("worker panicked", "worker", worker, "type", fmt.Sprintf("%T", value))
+	err := s.store.InTx(context.Background(), func(ctx context.Context) error {
+		return s.audit.Write(ctx, storage.Event{Kind: audit.SystemPanic, Outcome: audit.Failure, Reason: worker})
+	})
+	if err != nil {
+		s.log.Error("record panic", "err", err)
+	}
+}
