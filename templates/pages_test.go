@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,7 +134,8 @@ func TestWEB03_NoPageHasInlineScriptStyleOrHandler(t *testing.T) {
 					t.Errorf("link to %q", value(n, "href"))
 				}
 			case "img":
-				if _, ok := attr(n, "alt"); !ok || !strings.HasPrefix(value(n, "src"), "/static/") {
+				src := value(n, "src")
+				if _, ok := attr(n, "alt"); !ok || !strings.HasPrefix(src, "/static/") && src != onePixel {
 					t.Errorf("image %q without alt or from elsewhere", value(n, "src"))
 				}
 			}
@@ -323,16 +325,33 @@ func TestPW11_ThePageKnowsOneRefusal(t *testing.T) {
 	}
 }
 
+func TestButtonsCarryTheDecision(t *testing.T) {
+	tmpl := newTemplates(t)
+	for _, c := range []struct {
+		page renderer
+		want []string
+	}{
+		{Consent{Client: shop}, []string{DecisionAllow, DecisionDeny}},
+		{SelectAccount{}, []string{DecisionContinue, DecisionOther}},
+		{LogoutConfirm{}, []string{DecisionSignOut, DecisionStay}},
+	} {
+		var got []string
+		for _, b := range elements(parse(t, render(t, tmpl, sample{page: c.page}, "en")), "button") {
+			if value(b, "name") == FieldDecision {
+				got = append(got, value(b, "value"))
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%T: decisions %q, want %q", c.page, got, c.want)
+		}
+	}
+}
+
 func TestConsentSaysEachScopeOnce(t *testing.T) {
 	page := render(t, newTemplates(t), sample{page: Consent{Client: shop, Scopes: []string{"openid", "orders:read", "openid"}}, view: knownPerson}, "en")
 	items := elements(parse(t, page), "li")
 	if len(items) != 2 || textOf(items[0]) != "Know that it is you" || textOf(items[1]) != "Use “orders:read”" {
 		t.Errorf("scopes are told as %d lines", len(items))
-	}
-	for _, button := range []string{`name="decision" value="allow"`, `name="decision" value="deny"`} {
-		if !strings.Contains(page, button) {
-			t.Errorf("no button with %s", button)
-		}
 	}
 }
 

@@ -34,6 +34,7 @@ var (
 func samples() []sample {
 	all := []sample{
 		{"password", Password{Action: "/login", Client: shop}, unknownPerson},
+		{"password-logo", Password{Action: "/login", Client: Client{Name: "Bottega Online", Logo: onePixel}}, unknownPerson},
 		{"password-hint", Password{Action: "/login", Client: shop, Username: "ada.lovelace"}, unknownPerson},
 		{"password-wrong", Password{Action: "/login", Client: shop, Username: "ada", Error: PasswordWrong}, unknownPerson},
 		{"password-throttled", Password{Action: "/login", Error: PasswordThrottled, RetryIn: 4 * time.Minute}, unknownPerson},
