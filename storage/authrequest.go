@@ -53,6 +53,8 @@ type AuthRequestParams struct {
 type AuthRequestProgress struct {
 	// PersonID is who gave the right password here, or whose session was taken up.
 	PersonID string `json:"person_id,omitempty"`
+	// Username is what the pages call that person.
+	Username string `json:"username,omitempty"`
 	// AccountChosen says that select_account was answered.
 	AccountChosen bool `json:"account_chosen,omitempty"`
 	// PasswordAt is when the password was right in this request.
