@@ -20,7 +20,7 @@ func ContentSecurityPolicy(formOrigins ...string) string {
 }
 
 // formSource is the part of a URI that a policy can name: the origin, or the bare scheme of a native client's own one.
-// Anything that could end the directive is left out.
+// Anything that could end the directive, or stand for more than one host, is left out.
 func formSource(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme == "" {
@@ -30,7 +30,7 @@ func formSource(uri string) string {
 	if u.Scheme == "http" || u.Scheme == "https" {
 		source = u.Scheme + "://" + u.Host
 	}
-	if strings.ContainsAny(source, " ;,'\"") {
+	if strings.ContainsAny(source, " ;,'\"*") {
 		return ""
 	}
 	return source

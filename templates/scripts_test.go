@@ -16,10 +16,6 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// csp is the policy that idp sets (design: pages), so that a script or style it forbids fails here.
-const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
 func TestInABrowser(t *testing.T) {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Skip("SKIPPED: the scripts are not tried, because there is no chromium in the path")
@@ -91,7 +87,7 @@ func servePage(t *testing.T, tmpl *Templates, p renderer) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/static/", tmpl.Static())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", csp)
+		w.Header().Set("Content-Security-Policy", ContentSecurityPolicy())
 		if err := p.Render(w, tmpl, knownPerson); err != nil {
 			t.Error(err)
 		}
