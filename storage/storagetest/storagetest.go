@@ -1,71 +1,71 @@
 // Package storagetest is the contract that every storage.Store keeps, and fresh databases for the tests of other rooms:
-// New gives one on SQLite, Each runs a test on SQLite and on PostgreSQL.
+// New gives one on SQLite, Each runs a test on SQLite and on PostgreSQL, Run is the whole contract.
 package storagetest
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/parola-id/parola/storage"
+	"github.com/parola-id/parola/storage/postgres"
 	"github.com/parola-id/parola/storage/sqlite"
 )
 
-// New returns a store on a fresh, migrated SQLite file that is gone when the test ends.
+// Options are what a test may want different in a store.
+type Options struct {
+	// Observe hears of statements (select, insert, update, delete) and commits.
+	Observe func(op string)
+	// Wait bounds the wait for a connection or a lock; 5 s when zero.
+	Wait time.Duration
+}
+
+// Database is a fresh, migrated database that is gone when the test ends. Each Open is another node on it.
+type Database struct {
+	Open func(t testing.TB, o Options) storage.Store
+}
+
+// New returns a store on a fresh SQLite file.
 func New(t testing.TB) storage.Store {
 	t.Helper()
-	return OpenSQLite(t, SQLiteFile(t), nil)
+	return SQLite(t).Open(t, Options{})
 }
 
-// OpenSQLite opens a store on a file that SQLiteFile gave; observe may be nil. Two stores on one file are two nodes.
-func OpenSQLite(t testing.TB, path string, observe func(op string)) storage.Store {
+// Each runs a test on SQLite and on PostgreSQL, with a fresh database each.
+func Each(t *testing.T, run func(t *testing.T, s storage.Store)) {
+	t.Run("sqlite", func(t *testing.T) { run(t, New(t)) })
+	t.Run("postgres", func(t *testing.T) { run(t, Postgres(t).Open(t, Options{})) })
+}
+
+// SQLite returns a fresh SQLite database.
+func SQLite(t testing.TB) Database {
 	t.Helper()
-	store, err := sqlite.Open(context.Background(), sqlite.Config{
-		Path: path, Synchronous: "OFF", Wait: 2 * time.Second, Observe: observe,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	return store
+	path := SQLiteFile(t)
+	return Database{Open: func(t testing.TB, o Options) storage.Store {
+		t.Helper()
+		// OFF: what these tests are about does not survive a power cut anyway.
+		store, err := sqlite.Open(context.Background(), sqlite.Config{
+			Path: path, Synchronous: "OFF", Wait: o.Wait, Observe: o.Observe,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		return store
+	}}
 }
 
-// SQLiteFile returns the path of a fresh, migrated SQLite file: a copy of one that is made once per test binary.
-func SQLiteFile(t testing.TB) string {
+// Postgres returns a fresh PostgreSQL database; see PostgresDSN.
+func Postgres(t testing.TB) Database {
 	t.Helper()
-	content, err := template()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "parola.db")
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	dsn := PostgresDSN(t)
+	return Database{Open: func(t testing.TB, o Options) storage.Store {
+		t.Helper()
+		store, err := postgres.Open(context.Background(), postgres.Config{DSN: dsn, Wait: o.Wait, Observe: o.Observe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		return store
+	}}
 }
-
-var template = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "parola-template-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "template.db")
-	ctx := context.Background()
-	store, err := sqlite.Open(ctx, sqlite.Config{Path: path, Synchronous: "OFF"})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := store.Migrate(ctx); err != nil {
-		store.Close()
-		return nil, err
-	}
-	// The last connection to close brings the WAL home: the file alone is the database.
-	if err := store.Close(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-})

@@ -1,0 +1,93 @@
+// Package postgres opens storage on PostgreSQL, for installations of several nodes. It knows the driver, the settings of
+// a connection and what the server's errors mean; the SQL is storage/internal/sqlstore's.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/parola-id/parola/storage/internal/sqlstore"
+)
+
+// Store is storage.Store on PostgreSQL, with Migrate, MigrationStatus and CheckSchema.
+type Store = sqlstore.Store
+
+// Config says which database, and how many connections to it.
+type Config struct {
+	// DSN is a URL (postgres://…) or keyword=value text. A pooler in front must work by session.
+	DSN string
+	// Connections bounds the pool; 10 when zero. All nodes together must stay below the server's max_connections.
+	Connections int
+	// Wait bounds how long a transaction waits for a connection, and a statement for a lock; 5 s when zero.
+	Wait time.Duration
+	// Observe hears of statements and commits; see sqlstore.Config.
+	Observe func(op string)
+}
+
+// Open connects. It neither migrates nor checks the schema: see Store.Migrate and Store.CheckSchema.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	settings, err := pgx.ParseConfig(c.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL database: %w", err) // pgx leaves the password out
+	}
+	if c.Wait == 0 {
+		c.Wait = 5 * time.Second
+	}
+	if c.Connections == 0 {
+		c.Connections = 10
+	}
+	for name, value := range map[string]string{
+		"application_name": "parola",
+		// Every statement that decides something is written for this level, whatever the server's default.
+		"default_transaction_isolation": "read committed",
+		"lock_timeout":                  strconv.FormatInt(c.Wait.Milliseconds(), 10),
+		// A node that hangs inside a transaction must not keep its locks for ever.
+		"idle_in_transaction_session_timeout": "60000",
+	} {
+		if _, given := settings.RuntimeParams[name]; !given {
+			settings.RuntimeParams[name] = value
+		}
+	}
+	db := stdlib.OpenDB(*settings)
+	db.SetMaxOpenConns(c.Connections)
+	db.SetMaxIdleConns(c.Connections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	store := sqlstore.New(sqlstore.Config{Writer: db, Reader: db, Dialect: dialect, Wait: c.Wait, Observe: c.Observe})
+	if err := store.Ping(ctx); err != nil {
+		store.Close()
+		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
+	}
+	return store, nil
+}
+
+var dialect = sqlstore.Dialect{
+	Name:       "postgres",
+	ForUpdate:  " FOR UPDATE",
+	SkipLocked: " FOR UPDATE SKIP LOCKED",
+	Clock:      "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+	Classify:   classify,
+}
+
+// classify reads SQLSTATE (PostgreSQL manual, appendix A).
+func classify(err error) sqlstore.Failure {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return sqlstore.Outage
+	}
+	switch e.Code {
+	case "23505": // unique_violation
+		return sqlstore.Duplicate
+	case "23503": // foreign_key_violation
+		return sqlstore.NoParent
+	case "40001", "40P01": // serialization_failure, deadlock_detected
+		return sqlstore.Retry
+	}
+	return sqlstore.Outage
+}
