@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -24,6 +26,10 @@ type refusal struct {
 	basic, bearer bool
 	// page says what a person is told where there is nowhere to redirect to.
 	page PageError
+	// local keeps it from the client: only the person is told.
+	local bool
+	// retryAfter is when to try again; 0 says nothing of it.
+	retryAfter time.Duration
 }
 
 // Error implements error.
@@ -62,6 +68,9 @@ const (
 	errRegistrationUnsupported = "registration_not_supported"        // Core §3.1.2.6
 	errUnmetAuthRequirements   = "unmet_authentication_requirements" // OpenID Connect Core Error Code unmet_authentication_requirements 1.0
 )
+
+// retryAfterOutage is the hint with a 503.
+const retryAfterOutage = 5 * time.Second
 
 // asRefusal sorts an error: a refusal to tell, or false for an outage. fosite's errors keep only their code, and only
 // where it is a refusal; its server_error wraps whatever storage said.
@@ -103,8 +112,10 @@ func (p *Provider) writeError(w http.ResponseWriter, r *http.Request, err error)
 	e, told := asRefusal(err)
 	if !told {
 		p.logOutage(r.Context(), r.URL.Path, err)
-		h.Set("Retry-After", "5")
-		e = &refusal{code: errTemporarilyUnavailable, status: http.StatusServiceUnavailable}
+		e = &refusal{code: errTemporarilyUnavailable, status: http.StatusServiceUnavailable, retryAfter: retryAfterOutage}
+	}
+	if e.retryAfter > 0 {
+		h.Set("Retry-After", retrySeconds(e.retryAfter))
 	}
 	switch {
 	case e.basic:
@@ -153,17 +164,8 @@ func (p *Provider) logOutage(ctx context.Context, what string, err error) {
 	p.Log.ErrorContext(ctx, "request failed", "what", what, "correlation_id", reqinfo.From(ctx).CorrelationID, "err", err)
 }
 
-// writePage answers a person: the page door, for what must not be redirected (OA-03).
-func (p *Provider) writePage(w http.ResponseWriter, r *http.Request, err error) {
-	w.Header().Set("Cache-Control", "no-store")
-	e, told := asRefusal(err)
-	if !told {
-		p.logOutage(r.Context(), r.URL.Path, err)
-		w.Header().Set("Retry-After", "5")
-		p.Pages.Error(w, r, http.StatusServiceUnavailable, PageUnavailable, 0)
-		return
-	}
-	p.Pages.Error(w, r, e.status, e.page, 0)
+func retrySeconds(d time.Duration) string {
+	return strconv.Itoa(max(1, int(d.Round(time.Second).Seconds())))
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
