@@ -118,11 +118,9 @@ func (s *Signer) generate(alg string) (storage.SigningKey, error) {
 		return storage.SigningKey{}, fmt.Errorf("generate key: %w", err)
 	}
 	jwk := jose.JSONWebKey{Key: private, Algorithm: alg, Use: "sig"}
-	thumbprint, err := jwk.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return storage.SigningKey{}, fmt.Errorf("compute thumbprint: %w", err)
+	if jwk.KeyID, err = thumbprintOf(jwk); err != nil {
+		return storage.SigningKey{}, err
 	}
-	jwk.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
 	plain, err := json.Marshal(jwk)
 	if err != nil {
 		return storage.SigningKey{}, fmt.Errorf("encode key: %w", err)
@@ -137,6 +135,15 @@ func (s *Signer) generate(alg string) (storage.SigningKey, error) {
 		Sealed:    s.secrets.Seal(secret.KeySeal, jwk.KeyID, plain),
 		CreatedAt: now, ActivatedAt: now,
 	}, nil
+}
+
+// thumbprintOf is RFC 7638 with SHA-256.
+func thumbprintOf(jwk jose.JSONWebKey) (string, error) {
+	sum, err := jwk.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", fmt.Errorf("compute thumbprint: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
 }
 
 func generatePrivate(alg string) (any, error) {
