@@ -4,6 +4,19 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/parola-id/parola/storage"
+)
+
+// The channels and what carriers report, by the names of storage, so that a channel's package needs nothing of it.
+const (
+	WhatsApp = storage.WhatsApp
+	SMS      = storage.SMS
+
+	StatusSent      = storage.DeliverySent
+	StatusDelivered = storage.DeliveryDelivered
+	StatusRead      = storage.DeliveryRead
+	StatusFailed    = storage.DeliveryFailed
 )
 
 // Channel is a way to a phone. Its one verb is to send.
