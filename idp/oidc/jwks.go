@@ -1,0 +1,17 @@
+package oidc
+
+import "net/http"
+
+// JWKS serves the public signing keys. Caches may keep them for five minutes: a key is published that long before it
+// signs (KEY-03).
+func (p *Provider) JWKS(w http.ResponseWriter, r *http.Request) {
+	if !readOnly(w, r) {
+		return
+	}
+	keys, err := p.Signer.JWKS(r.Context())
+	if err != nil {
+		p.writeError(w, r, err)
+		return
+	}
+	servePublic(w, r, keys, "application/jwk-set+json", "public, max-age=300")
+}
