@@ -51,8 +51,8 @@ func progress(change func(*storage.AuthRequestProgress)) func(*Input) {
 	return func(in *Input) { change(&in.Request.Progress) }
 }
 
-// signedIn gives the browser a session of anna, ten minutes old.
-func signedIn(class string) func(*Input) {
+// inSession gives the browser a session of anna, ten minutes old.
+func inSession(class string) func(*Input) {
 	return func(in *Input) {
 		in.Session = storage.Session{ID: "s", PersonID: "anna", ACR: class, AuthTime: now.Add(-10 * time.Minute)}
 	}
@@ -69,7 +69,7 @@ func passwordGiven(c ChallengeState) func(*Input) {
 // passedHere is a whole login in this request.
 func passedHere(class string) func(*Input) {
 	return func(in *Input) {
-		signedIn(class)(in)
+		inSession(class)(in)
 		in.Session.AuthTime = now.Add(-5 * time.Second)
 		passwordGiven(NoChallenge)(in)
 		in.Request.Progress.SecondFactorAt, in.Request.Progress.SessionID = in.Session.AuthTime, "s"
@@ -134,11 +134,11 @@ func TestNextInOrder(t *testing.T) {
 		{"after the password comes the passcode", state(passwordGiven(ChallengeOpen)), passcode(storage.PurposeLogin)},
 		{"before its challenge has begun too", state(passwordGiven(NoChallenge)), passcode(storage.PurposeLogin)},
 		{"after the passcode nothing is left to ask", state(passedHere(acr.PhoneNoSMS)), finish},
-		{"a live session goes straight through", state(signedIn(acr.Phone)), finish},
+		{"a live session goes straight through", state(inSession(acr.Phone)), finish},
 		{"a right password alone is not a session", state(passwordGiven(ChallengeOpen), prompt("none")), refuse(errInteractionRequired)},
 		{"a session that ended meanwhile asks for the password of the same person", state(passedHere(acr.Phone), func(in *Input) { in.Session = storage.Session{} }), password("anna")},
-		{"a login in another tab is taken up", state(signedIn(acr.Phone), func(in *Input) { in.Challenge = NoChallenge }), finish},
-		{"a decided refusal stays decided", state(signedIn(acr.Phone), progress(func(p *storage.AuthRequestProgress) { p.Refusal = errAccessDenied })), refuse(errAccessDenied)},
+		{"a login in another tab is taken up", state(inSession(acr.Phone), func(in *Input) { in.Challenge = NoChallenge }), finish},
+		{"a decided refusal stays decided", state(inSession(acr.Phone), progress(func(p *storage.AuthRequestProgress) { p.Refusal = errAccessDenied })), refuse(errAccessDenied)},
 		{"somebody else's session does not answer for who gave the password", state(passwordGiven(ChallengeOpen), func(in *Input) {
 			in.Session = storage.Session{ID: "s", PersonID: "bruno", ACR: acr.PhoneNoSMS, AuthTime: now}
 		}), passcode(storage.PurposeLogin)},
@@ -148,8 +148,8 @@ func TestNextInOrder(t *testing.T) {
 func TestOTP22_AnEndedChallengeAsksForThePasswordAgain(t *testing.T) {
 	runNext(t, []nextTest{
 		{"after a password", state(passwordGiven(ChallengeOver)), password("anna")},
-		{"at a step-up too", state(signedIn(acr.Phone), essential(acr.PhoneNoSMS), func(in *Input) { in.Challenge = ChallengeOver }), password("anna")},
-		{"not once the session became enough in another tab", state(signedIn(acr.PhoneNoSMS), essential(acr.PhoneNoSMS), func(in *Input) { in.Challenge = ChallengeOver }), finish},
+		{"at a step-up too", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), func(in *Input) { in.Challenge = ChallengeOver }), password("anna")},
+		{"not once the session became enough in another tab", state(inSession(acr.PhoneNoSMS), essential(acr.PhoneNoSMS), func(in *Input) { in.Challenge = ChallengeOver }), finish},
 	})
 }
 
@@ -157,37 +157,37 @@ func TestOA70_PromptNoneNeverShowsAPage(t *testing.T) {
 	none := prompt("none")
 	runNext(t, []nextTest{
 		{"nobody signed in", state(none), refuse(errLoginRequired)},
-		{"a live session is enough", state(none, signedIn(acr.Phone)), finish},
-		{"a login too long ago", state(none, signedIn(acr.Phone), maxAge(60)), refuse(errLoginRequired)},
-		{"an essential class above the session's", state(none, signedIn(acr.Phone), essential(acr.PhoneNoSMS)), refuse(errInteractionRequired)},
-		{"a wish above the session's is only a wish", state(none, signedIn(acr.Phone), wish(acr.PhoneNoSMS)), finish},
-		{"consent was never given", state(none, signedIn(acr.Phone), thirdParty), refuse(errConsentRequired)},
-		{"consent was given earlier", state(none, signedIn(acr.Phone), thirdParty, remembered("openid", "profile")), finish},
-		{"an account would have to be chosen", state(prompt("none", "select_account"), signedIn(acr.Phone)), refuse(errAccountSelectionRequired)},
-		{"the hint names another person", state(none, signedIn(acr.Phone), hint("bruno")), refuse(errLoginRequired)},
+		{"a live session is enough", state(none, inSession(acr.Phone)), finish},
+		{"a login too long ago", state(none, inSession(acr.Phone), maxAge(60)), refuse(errLoginRequired)},
+		{"an essential class above the session's", state(none, inSession(acr.Phone), essential(acr.PhoneNoSMS)), refuse(errInteractionRequired)},
+		{"a wish above the session's is only a wish", state(none, inSession(acr.Phone), wish(acr.PhoneNoSMS)), finish},
+		{"consent was never given", state(none, inSession(acr.Phone), thirdParty), refuse(errConsentRequired)},
+		{"consent was given earlier", state(none, inSession(acr.Phone), thirdParty, remembered("openid", "profile")), finish},
+		{"an account would have to be chosen", state(prompt("none", "select_account"), inSession(acr.Phone)), refuse(errAccountSelectionRequired)},
+		{"the hint names another person", state(none, inSession(acr.Phone), hint("bruno")), refuse(errLoginRequired)},
 	})
 }
 
 func TestOA71_FreshLogin(t *testing.T) {
 	runNext(t, []nextTest{
-		{"prompt=login asks in spite of a session", state(prompt("login"), signedIn(acr.Phone)), password("anna")},
+		{"prompt=login asks in spite of a session", state(prompt("login"), inSession(acr.Phone)), password("anna")},
 		{"prompt=login is content with a login made here", state(prompt("login"), passedHere(acr.Phone)), finish},
-		{"prompt=login goes on to the passcode after the password", state(prompt("login"), signedIn(acr.Phone), passwordGiven(ChallengeOpen)), passcode(storage.PurposeLogin)},
-		{"max_age=0 asks in spite of a session", state(maxAge(0), signedIn(acr.Phone), func(in *Input) { in.Session.AuthTime = now }), password("anna")},
+		{"prompt=login goes on to the passcode after the password", state(prompt("login"), inSession(acr.Phone), passwordGiven(ChallengeOpen)), passcode(storage.PurposeLogin)},
+		{"max_age=0 asks in spite of a session", state(maxAge(0), inSession(acr.Phone), func(in *Input) { in.Session.AuthTime = now }), password("anna")},
 		{"max_age=0 is content with a login made here", state(maxAge(0), passedHere(acr.Phone)), finish},
-		{"max_age longer than the session is old lets it through", state(maxAge(601), signedIn(acr.Phone)), finish},
-		{"max_age as old as the session asks", state(maxAge(600), signedIn(acr.Phone)), password("anna")},
-		{"a huge max_age lets it through", state(maxAge(1<<62), signedIn(acr.Phone)), finish},
+		{"max_age longer than the session is old lets it through", state(maxAge(601), inSession(acr.Phone)), finish},
+		{"max_age as old as the session asks", state(maxAge(600), inSession(acr.Phone)), password("anna")},
+		{"a huge max_age lets it through", state(maxAge(1<<62), inSession(acr.Phone)), finish},
 		{"a short max_age does not ask in circles while consent is read", state(maxAge(1), passedHere(acr.Phone), thirdParty), askForAll},
 	})
 }
 
 func TestOA72_HintSubject(t *testing.T) {
 	runNext(t, []nextTest{
-		{"the session is of the person named", state(signedIn(acr.Phone), hint("anna")), finish},
-		{"the session is somebody else's", state(signedIn(acr.Phone), hint("bruno")), refuse(errLoginRequired)},
-		{"prompt=login asks instead, whoever is signed in", state(signedIn(acr.Phone), hint("bruno"), prompt("login")), password("")},
-		{"prompt=select_account asks for a login", state(signedIn(acr.Phone), hint("bruno"), prompt("select_account")), password("")},
+		{"the session is of the person named", state(inSession(acr.Phone), hint("anna")), finish},
+		{"the session is somebody else's", state(inSession(acr.Phone), hint("bruno")), refuse(errLoginRequired)},
+		{"prompt=login asks instead, whoever is signed in", state(inSession(acr.Phone), hint("bruno"), prompt("login")), password("")},
+		{"prompt=select_account asks for a login", state(inSession(acr.Phone), hint("bruno"), prompt("select_account")), password("")},
 		{"nobody is signed in", state(hint("bruno")), password("")},
 		{"the password was somebody else's: no passcode goes out", state(hint("bruno"), passwordGiven(NoChallenge)), refuse(errLoginRequired)},
 		{"the password was the right person's", state(hint("anna"), passwordGiven(ChallengeOpen)), passcode(storage.PurposeLogin)},
@@ -198,12 +198,12 @@ func TestOA73_RequiredClasses(t *testing.T) {
 	runNext(t, []nextTest{
 		{"an essential class that nothing here reaches", state(essential(acr.PhishingResistant)), refuse(errUnmetRequirements)},
 		{"an essential class that nobody knows", state(essential("urn:example:loa3")), refuse(errUnmetRequirements)},
-		{"one reachable value among the essential ones is enough", state(essential("urn:example:loa3", acr.Phone), signedIn(acr.Phone)), finish},
-		{"a class the client requires and nothing reaches", state(required(acr.PhishingResistant), signedIn(acr.PhoneNoSMS)), refuse(errUnmetRequirements)},
+		{"one reachable value among the essential ones is enough", state(essential("urn:example:loa3", acr.Phone), inSession(acr.Phone)), finish},
+		{"a class the client requires and nothing reaches", state(required(acr.PhishingResistant), inSession(acr.PhoneNoSMS)), refuse(errUnmetRequirements)},
 		{"the client's class forbids SMS at a login", state(required(acr.PhoneNoSMS), passwordGiven(NoChallenge)), passcodeNoSMS(storage.PurposeLogin)},
-		{"the stronger of client and claim counts", state(required(acr.PhoneNoSMS), essential(acr.Phone), signedIn(acr.Phone)), passcodeNoSMS(storage.PurposeStepUp)},
-		{"an unknown voluntary class is ignored", state(wish("urn:example:loa3"), signedIn(acr.Phone)), finish},
-		{"an unreachable voluntary class is ignored", state(wish(acr.PhishingResistant), signedIn(acr.Phone)), finish},
+		{"the stronger of client and claim counts", state(required(acr.PhoneNoSMS), essential(acr.Phone), inSession(acr.Phone)), passcodeNoSMS(storage.PurposeStepUp)},
+		{"an unknown voluntary class is ignored", state(wish("urn:example:loa3"), inSession(acr.Phone)), finish},
+		{"an unreachable voluntary class is ignored", state(wish(acr.PhishingResistant), inSession(acr.Phone)), finish},
 		{"a whole login below what must be is told, not repeated", state(essential(acr.PhoneNoSMS), passedHere(acr.Phone)), refuse(errUnmetRequirements)},
 		{"a whole login below a wish goes through with what it is", state(wish(acr.PhoneNoSMS), passedHere(acr.Phone)), finish},
 		{"policy leaves no channel for what must be", state(essential(acr.PhoneNoSMS), passwordGiven(NoChallenge), phone(PhoneUnreachable)), refuse(errUnmetRequirements)},
@@ -213,23 +213,23 @@ func TestOA73_RequiredClasses(t *testing.T) {
 
 func TestOA76_StepUpAsksOnlyForTheMissingFactor(t *testing.T) {
 	runNext(t, []nextTest{
-		{"an essential class above the session's", state(signedIn(acr.Phone), essential(acr.PhoneNoSMS)), passcodeNoSMS(storage.PurposeStepUp)},
-		{"a wish above the session's sends an SMS only when asked", state(signedIn(acr.Phone), wish(acr.PhoneNoSMS)), passcodeAskSMS(storage.PurposeStepUp)},
-		{"a wish that the session meets", state(signedIn(acr.PhoneNoSMS), wish(acr.Phone)), finish},
-		{"any of several wishes is enough", state(signedIn(acr.Phone), wish(acr.PhoneNoSMS, acr.Phone)), finish},
-		{"a session too old needs the password as well", state(signedIn(acr.Phone), essential(acr.PhoneNoSMS), maxAge(60)), password("anna")},
-		{"prompt=login needs the password as well", state(signedIn(acr.Phone), essential(acr.PhoneNoSMS), prompt("login")), password("anna")},
+		{"an essential class above the session's", state(inSession(acr.Phone), essential(acr.PhoneNoSMS)), passcodeNoSMS(storage.PurposeStepUp)},
+		{"a wish above the session's sends an SMS only when asked", state(inSession(acr.Phone), wish(acr.PhoneNoSMS)), passcodeAskSMS(storage.PurposeStepUp)},
+		{"a wish that the session meets", state(inSession(acr.PhoneNoSMS), wish(acr.Phone)), finish},
+		{"any of several wishes is enough", state(inSession(acr.Phone), wish(acr.PhoneNoSMS, acr.Phone)), finish},
+		{"a session too old needs the password as well", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), maxAge(60)), password("anna")},
+		{"prompt=login needs the password as well", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), prompt("login")), password("anna")},
 	})
 }
 
 func TestNextAccount(t *testing.T) {
 	selectAccount := prompt("select_account")
 	runNext(t, []nextTest{
-		{"select_account asks who", state(selectAccount, signedIn(acr.Phone)), Step{Kind: AskAccount, PersonID: "anna"}},
+		{"select_account asks who", state(selectAccount, inSession(acr.Phone)), Step{Kind: AskAccount, PersonID: "anna"}},
 		{"without a session the password page asks", state(selectAccount), password("")},
-		{"going on as the same person", state(selectAccount, signedIn(acr.Phone), progress(func(p *storage.AuthRequestProgress) { p.AccountChosen, p.PersonID = true, "anna" })), finish},
-		{"another account leaves the session aside", state(selectAccount, signedIn(acr.Phone), otherAccount), password("")},
-		{"\"Not you?\" leaves the session aside", state(signedIn(acr.Phone), otherAccount), password("")},
+		{"going on as the same person", state(selectAccount, inSession(acr.Phone), progress(func(p *storage.AuthRequestProgress) { p.AccountChosen, p.PersonID = true, "anna" })), finish},
+		{"another account leaves the session aside", state(selectAccount, inSession(acr.Phone), otherAccount), password("")},
+		{"\"Not you?\" leaves the session aside", state(inSession(acr.Phone), otherAccount), password("")},
 		{"a login made here answers it", state(selectAccount, passedHere(acr.Phone)), finish},
 	})
 }
@@ -242,7 +242,7 @@ func TestNextWithoutAUsablePhone(t *testing.T) {
 }
 
 func TestOA16_Consent(t *testing.T) {
-	in := signedIn(acr.Phone)
+	in := inSession(acr.Phone)
 	runNext(t, []nextTest{
 		{"a first-party client asks for none", state(in), finish},
 		{"another client asks", state(in, thirdParty), askForAll},

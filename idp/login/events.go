@@ -1,0 +1,160 @@
+package login
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/parola-id/parola/mfa"
+	"github.com/parola-id/parola/templates"
+)
+
+const (
+	// pollEvery shows a change that another node made; one of this node shows at once.
+	pollEvery = time.Second
+	// heartbeatEvery keeps proxies from closing a quiet stream.
+	heartbeatEvery = 15 * time.Second
+	// writeWithin bounds one write: a browser that reads nothing must not hold a goroutine (DOS-03).
+	writeWithin = 10 * time.Second
+	// streamsPerRequest is some tabs, and a few that have not noticed yet that they were closed.
+	streamsPerRequest = 3
+)
+
+// streams counts the event streams of this process.
+type streams struct {
+	mu      sync.Mutex
+	open    map[string]int // by AuthRequest
+	closing chan struct{}
+	once    sync.Once
+}
+
+func newStreams() *streams {
+	return &streams{open: map[string]int{}, closing: make(chan struct{})}
+}
+
+// enter counts a stream of an AuthRequest, unless it has enough. leave must be called once.
+func (s *streams) enter(id string) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[id] >= streamsPerRequest {
+		return nil, false
+	}
+	s.open[id]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[id]--; s.open[id] == 0 {
+			delete(s.open, id)
+		}
+	}, true
+}
+
+func (s *streams) close() { s.once.Do(func() { close(s.closing) }) }
+
+// streamStatus is the live part of the passcode page: each message is the status as the page itself would show it, and
+// "end" says that the page is over.
+func (l *Login) streamStatus(v *visit) {
+	step := Next(v.in)
+	challengeID := v.in.Request.Progress.ChallengeID
+	if step.Kind != AskPasscode || challengeID == "" {
+		v.w.WriteHeader(http.StatusNoContent) // tells EventSource not to come back
+		return
+	}
+	leave, ok := l.streams.enter(v.id())
+	if !ok {
+		v.w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	defer leave()
+	changed, stop := l.MFA.Watch(challengeID)
+	defer stop()
+
+	h := v.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would collect the messages
+	v.w.WriteHeader(http.StatusOK)
+	s := &stream{visit: v, login: l, challengeID: challengeID, writer: http.NewResponseController(v.w)}
+	poll, heartbeat := time.NewTicker(pollEvery), time.NewTicker(heartbeatEvery)
+	defer poll.Stop()
+	defer heartbeat.Stop()
+	for {
+		if over := s.update(v.r.Context()); over {
+			return
+		}
+		select {
+		case <-changed:
+		case <-poll.C:
+		case <-heartbeat.C:
+			if s.write(": still here\n\n") != nil {
+				return
+			}
+		case <-l.streams.closing:
+			return
+		case <-v.r.Context().Done():
+			return
+		}
+	}
+}
+
+// stream is one browser that watches a challenge.
+type stream struct {
+	*visit
+	login       *Login
+	challengeID string
+	writer      *http.ResponseController
+	shown       templates.PasscodeStatus
+	any         bool
+}
+
+// update writes the status if it looks different from what is shown, and says whether the stream is over.
+func (s *stream) update(ctx context.Context) (over bool) {
+	p, err := s.login.MFA.Progress(ctx, s.challengeID)
+	var gone *mfa.EndedError
+	if err != nil && !errors.As(err, &gone) {
+		if ctx.Err() == nil {
+			s.login.Log.WarnContext(ctx, "stream passcode status", "err", err)
+		}
+		return true // EventSource comes back by itself
+	}
+	down, err := s.login.carriersDown(ctx, s.challengeID, p)
+	if gone != nil || p.Ended || down && err == nil {
+		_ = s.write("event: end\ndata: over\n\n") // the stream is over either way
+		return true
+	}
+	status := statusOf(p)
+	if s.any && looksLike(status) == looksLike(s.shown) {
+		return false
+	}
+	var b bytes.Buffer
+	if err := status.Render(&b, s.login.Templates, s.view); err != nil {
+		s.login.Log.ErrorContext(ctx, "render passcode status", "err", err)
+		return true
+	}
+	s.shown, s.any = status, true
+	return s.write(fmt.Sprintf("data: %s\n\n", b.Bytes())) != nil
+}
+
+// looksLike is a status without its countdowns, which the browser runs by itself; what is left of them is whether the
+// thing will be, is now, or will never be.
+func looksLike(s templates.PasscodeStatus) templates.PasscodeStatus {
+	for _, d := range []*time.Duration{&s.SMSIn, &s.SMSOfferIn, &s.ResendIn, &s.ExpiresIn} {
+		*d = min(max(*d, -1), 1)
+	}
+	return s
+}
+
+func (s *stream) write(message string) error {
+	// A socket's deadline is in the machine's time, whatever the clock of the login says.
+	if err := s.writer.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("stream passcode status: %w", err)
+	}
+	if _, err := s.w.Write([]byte(message)); err != nil {
+		return fmt.Errorf("stream passcode status: %w", err)
+	}
+	return s.writer.Flush()
+}

@@ -1,0 +1,252 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/parola-id/parola/idp/session"
+	"github.com/parola-id/parola/internal/acr"
+	"github.com/parola-id/parola/mfa"
+	"github.com/parola-id/parola/storage"
+	"github.com/parola-id/parola/templates"
+)
+
+// showPasscode shows where the challenge stands, or that it is over.
+func (l *Login) showPasscode(v *visit) {
+	step, err := l.decide(v)
+	if err != nil {
+		l.fail(v, "decide the next step", err)
+		return
+	}
+	l.knows(v, v.in.Request.Progress.Username)
+	switch {
+	case step.Kind == AskPassword && v.in.Challenge == ChallengeOver:
+		l.render(v, http.StatusOK, templates.PasscodeEnded{
+			Client: v.client(), Reason: endShown(v.progress.End), StartAgainURL: l.url(pathRestart, v.id())})
+	case step.Kind != AskPasscode || v.in.Challenge != ChallengeOpen:
+		l.follow(v, step)
+	default:
+		l.showStatus(v, http.StatusOK, templates.Passcode{})
+	}
+}
+
+func endShown(end storage.ChallengeEnd) templates.PasscodeEnd {
+	switch end {
+	case storage.ChallengeExhausted:
+		return templates.PasscodeExhausted
+	case storage.ChallengeExpired:
+		return templates.PasscodeExpired
+	default:
+		return templates.PasscodeElsewhere
+	}
+}
+
+// showStatus renders the passcode page with what p says went wrong, or the page that it is not the person's phone.
+func (l *Login) showStatus(v *visit, status int, p templates.Passcode) {
+	down, err := l.carriersDown(v.r.Context(), v.in.Request.Progress.ChallengeID, v.progress)
+	if err != nil {
+		l.fail(v, "read deliveries", err)
+		return
+	}
+	if down && p.Error == templates.PasscodeNoError {
+		l.render(v, http.StatusServiceUnavailable, templates.ChannelsDown{Client: v.client(), RetryURL: l.url(pathAgain, v.id())})
+		return
+	}
+	p.Client, p.Length, p.Status = v.client(), mfa.Digits, statusOf(v.progress)
+	p.VerifyURL, p.RefreshURL = l.url(pathPasscode, v.id()), l.url(pathPasscode, v.id())
+	p.SMSURL, p.ResendURL, p.EventsURL = l.url(pathSMS, v.id()), l.url(pathAgain, v.id()), l.url(pathEvents, v.id())
+	if p.RetryIn > 0 {
+		l.renderLater(v, status, p.RetryIn, p)
+		return
+	}
+	l.render(v, status, p)
+}
+
+// statusOf translates where a challenge stands into what the page shows. The stages are the same, one for one.
+func statusOf(p mfa.Progress) templates.PasscodeStatus {
+	return templates.PasscodeStatus{
+		Stage: stages[p.Stage], PhoneEnding: p.LastTwo, WhatsApp: p.WhatsApp, SMS: p.SMS, WhatsAppDelivered: p.WhatsAppDelivered,
+		SMSIn: orNever(p.SMSIn), SMSOfferIn: orNever(p.OfferSMSIn), ResendIn: orNever(p.ResendIn), ExpiresIn: p.ExpiresIn,
+	}
+}
+
+var stages = map[mfa.Stage]templates.Stage{
+	mfa.StageSending: templates.StageSending, mfa.StageOnItsWay: templates.StageOnItsWay, mfa.StageDelivered: templates.StageDelivered,
+	mfa.StageSMSSoon: templates.StageSMSSoon, mfa.StageSMSSending: templates.StageSMSSending, mfa.StageSMSSent: templates.StageSMSSent,
+	mfa.StageSMSDelivered: templates.StageSMSDelivered, mfa.StageNotArriving: templates.StageNotArriving,
+	mfa.StageUnknown: templates.StageUnknown,
+}
+
+func orNever(d time.Duration) time.Duration {
+	if d == mfa.Never {
+		return templates.Never
+	}
+	return max(d, 0)
+}
+
+// carriersDown says that no message of the challenge got out and that the carriers are to blame for all of them.
+func (l *Login) carriersDown(ctx context.Context, challengeID string, p mfa.Progress) (bool, error) {
+	if p.Stage != mfa.StageNotArriving {
+		return false, nil
+	}
+	deliveries, err := l.Store.DeliveriesOf(ctx, challengeID)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range deliveries {
+		if c := mfa.Class(d.FailureClass); d.State != storage.DeliveryFailed || c != mfa.ClassRetry && c != mfa.ClassConfig {
+			return false, nil
+		}
+	}
+	return len(deliveries) > 0, nil
+}
+
+// checkPasscode takes a typed passcode. mfa counts, compares and consumes; signIn is this package's part of that one
+// transaction.
+func (l *Login) checkPasscode(v *visit) {
+	step, ok := l.passcodeStep(v)
+	if !ok {
+		return
+	}
+	var in signedIn
+	_, err := l.MFA.Verify(v.r.Context(), mfa.Attempt{
+		ChallengeID: v.in.Request.Progress.ChallengeID, AuthRequestID: v.id(), BrowserHash: v.in.Request.BrowserHash,
+		Purpose: step.Purpose, Passcode: v.r.PostForm.Get(templates.FieldPasscode),
+	}, func(ctx context.Context, verified mfa.Verified) (err error) {
+		in, err = l.signIn(ctx, v, step, verified)
+		return err
+	})
+	if err != nil {
+		l.refusePasscode(v, err)
+		return
+	}
+	if in.cookie != nil {
+		http.SetCookie(v.w, in.cookie)
+		http.SetCookie(v.w, l.Sessions.RememberBrowser(v.r, step.PersonID))
+	}
+	l.arrive(v, in.moved)
+}
+
+// passcodeStep says whether a passcode is what is next, and leads elsewhere if not. Whether the challenge is still open
+// is left to mfa, which decides it by the row it consumes.
+func (l *Login) passcodeStep(v *visit) (Step, bool) {
+	if err := l.loadConsent(v.r.Context(), &v.in); err != nil {
+		l.fail(v, "decide the next step", err)
+		return Step{}, false
+	}
+	step := Next(v.in)
+	if step.Kind != AskPasscode || v.in.Request.Progress.ChallengeID == "" {
+		l.proceed(v)
+		return Step{}, false
+	}
+	v.in.Challenge = ChallengeOpen
+	return step, true
+}
+
+// signedIn is what signIn did.
+type signedIn struct {
+	moved
+	cookie *http.Cookie // of the session; nil when there is none
+}
+
+// signIn is what a right passcode does: the session begins, or is renewed under its ID with a new token (SES-02), and
+// the request moves on, both in the transaction that consumes the passcode.
+func (l *Login) signIn(ctx context.Context, v *visit, step Step, verified mfa.Verified) (signedIn, error) {
+	in := v.in
+	person, err := l.Store.Person(ctx, verified.PersonID)
+	if err != nil {
+		return signedIn{}, fmt.Errorf("read person: %w", err)
+	}
+	p := &in.Request.Progress
+	if !person.DisabledAt.IsZero() { // since the password was given (OTP-23)
+		p.Refusal = errAccessDenied
+		m, err := l.advance(ctx, v, in, person)
+		return signedIn{moved: m}, err
+	}
+	cookie, err := l.beginSession(ctx, &in, step, verified)
+	if err != nil {
+		return signedIn{}, err
+	}
+	p.PersonID, p.SecondFactorAt, p.SessionID = verified.PersonID, in.Now, in.Session.ID
+	in.Challenge = NoChallenge
+	if err := l.loadConsent(ctx, &in); err != nil {
+		return signedIn{}, err
+	}
+	m, err := l.advance(ctx, v, in, person)
+	return signedIn{moved: m, cookie: cookie}, err
+}
+
+// beginSession puts the login facts into the browser's session if that is the same person's, and otherwise into a new
+// one, which replaces that of whoever was signed in before.
+func (l *Login) beginSession(ctx context.Context, in *Input, step Step, verified mfa.Verified) (*http.Cookie, error) {
+	about := session.Login{AuthRequestID: in.Request.ID, ClientID: in.Client.ID, CorrelationID: in.Request.CorrelationID}
+	s := in.Session
+	if s.PersonID != verified.PersonID {
+		if s.ID != "" {
+			if _, err := l.Sessions.End(ctx, s.ID, session.EndedReplaced); err != nil {
+				return nil, err
+			}
+		}
+		s = storage.Session{PersonID: verified.PersonID}
+	}
+	facts := acr.Passcode(verified.SMSUsed)
+	s.ACR, s.AMR, s.Channel = facts.ACR, facts.AMR, facts.Channel
+	if step.Purpose == storage.PurposeLogin {
+		s.AuthTime = in.Now // a step-up proves one factor now; the login is as old as its older one
+	}
+	var cookie *http.Cookie
+	var err error
+	if s.ID == "" {
+		s, cookie, err = l.Sessions.Begin(ctx, s, about)
+	} else {
+		cookie, err = l.Sessions.Renew(ctx, s, about)
+	}
+	in.Session = s
+	return cookie, err
+}
+
+// refusePasscode tells why a passcode was not accepted.
+func (l *Login) refusePasscode(v *visit, err error) {
+	var (
+		wrong     *mfa.WrongError
+		ended     *mfa.EndedError
+		throttled *mfa.ThrottledError
+	)
+	switch {
+	case errors.Is(err, mfa.ErrMalformed):
+		l.showAgain(v, http.StatusUnprocessableEntity, templates.Passcode{Error: templates.PasscodeMalformed})
+	case errors.As(err, &wrong):
+		l.showAgain(v, http.StatusForbidden, templates.Passcode{Error: templates.PasscodeWrong, TriesLeft: wrong.TriesLeft})
+	case errors.As(err, &throttled):
+		l.showAgain(v, http.StatusTooManyRequests, templates.Passcode{
+			Error: templates.PasscodeThrottled, RetryIn: v.wait(later(throttled.RetryAt, v.in.Now))})
+	case errors.Is(err, mfa.ErrFactorDisabled):
+		l.knows(v, v.in.Request.Progress.Username)
+		l.follow(v, Step{Kind: TellBlocked})
+	case errors.As(err, &ended), errors.Is(err, storage.ErrConflict), errors.Is(err, storage.ErrNotFound):
+		// Over, won by another tab, or the session to be renewed has ended: the page knows what to say.
+		v.redirect(l.url(pathPasscode, v.id()))
+	default:
+		l.fail(v, "verify passcode", err)
+	}
+}
+
+// showAgain shows the passcode page after a post that did not lead on.
+func (l *Login) showAgain(v *visit, status int, p templates.Passcode) {
+	progress, err := l.MFA.Progress(v.r.Context(), v.in.Request.Progress.ChallengeID)
+	var gone *mfa.EndedError
+	if errors.As(err, &gone) || err == nil && progress.Ended {
+		v.redirect(l.url(pathPasscode, v.id()))
+		return
+	}
+	if err != nil {
+		l.fail(v, "read challenge", err)
+		return
+	}
+	v.progress = progress
+	l.knows(v, v.in.Request.Progress.Username)
+	l.showStatus(v, status, p)
+}
