@@ -142,7 +142,7 @@ func (s *stream) update(ctx context.Context) (over bool) {
 // looksLike is a status without its countdowns, which the browser runs by itself; what is left of them is whether the
 // thing will be, is now, or will never be.
 func looksLike(s templates.PasscodeStatus) templates.PasscodeStatus {
-	for _, d := range []*time.Duration{&s.SMSIn, &s.SMSOfferIn, &s.ResendIn, &s.ExpiresIn} {
+	for _, d := range []*time.Duration{&s.SMSIn, &s.SMSOfferIn, &s.ResendIn} {
 		*d = min(max(*d, -1), 1)
 	}
 	return s

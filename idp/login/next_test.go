@@ -94,9 +94,11 @@ func phone(s PhoneState) func(*Input) { return func(in *Input) { in.Phone = s } 
 
 func otherAccount(in *Input) { in.Request.Progress.AccountChosen = true }
 
-func password(person string) Step { return Step{Kind: AskPassword, PersonID: person} }
+func askPassword(person string) Step { return Step{Kind: AskPassword, PersonID: person} }
 
-func passcode(p storage.Purpose) Step { return Step{Kind: AskPasscode, PersonID: "anna", Purpose: p} }
+func askPasscode(p storage.Purpose) Step {
+	return Step{Kind: AskPasscode, PersonID: "anna", Purpose: p}
+}
 
 func passcodeNoSMS(p storage.Purpose) Step {
 	return Step{Kind: AskPasscode, PersonID: "anna", Purpose: p, NoSMS: true}
@@ -130,25 +132,25 @@ func runNext(t *testing.T, tests []nextTest) {
 
 func TestNextInOrder(t *testing.T) {
 	runNext(t, []nextTest{
-		{"a stranger is asked for the password", state(), password("")},
-		{"after the password comes the passcode", state(passwordGiven(ChallengeOpen)), passcode(storage.PurposeLogin)},
-		{"before its challenge has begun too", state(passwordGiven(NoChallenge)), passcode(storage.PurposeLogin)},
+		{"a stranger is asked for the password", state(), askPassword("")},
+		{"after the password comes the passcode", state(passwordGiven(ChallengeOpen)), askPasscode(storage.PurposeLogin)},
+		{"before its challenge has begun too", state(passwordGiven(NoChallenge)), askPasscode(storage.PurposeLogin)},
 		{"after the passcode nothing is left to ask", state(passedHere(acr.PhoneNoSMS)), finish},
 		{"a live session goes straight through", state(inSession(acr.Phone)), finish},
 		{"a right password alone is not a session", state(passwordGiven(ChallengeOpen), prompt("none")), refuse(errInteractionRequired)},
-		{"a session that ended meanwhile asks for the password of the same person", state(passedHere(acr.Phone), func(in *Input) { in.Session = storage.Session{} }), password("anna")},
+		{"a session that ended meanwhile asks for the password of the same person", state(passedHere(acr.Phone), func(in *Input) { in.Session = storage.Session{} }), askPassword("anna")},
 		{"a login in another tab is taken up", state(inSession(acr.Phone), func(in *Input) { in.Challenge = NoChallenge }), finish},
 		{"a decided refusal stays decided", state(inSession(acr.Phone), progress(func(p *storage.AuthRequestProgress) { p.Refusal = errAccessDenied })), refuse(errAccessDenied)},
 		{"somebody else's session does not answer for who gave the password", state(passwordGiven(ChallengeOpen), func(in *Input) {
 			in.Session = storage.Session{ID: "s", PersonID: "bruno", ACR: acr.PhoneNoSMS, AuthTime: now}
-		}), passcode(storage.PurposeLogin)},
+		}), askPasscode(storage.PurposeLogin)},
 	})
 }
 
 func TestOTP22_AnEndedChallengeAsksForThePasswordAgain(t *testing.T) {
 	runNext(t, []nextTest{
-		{"after a password", state(passwordGiven(ChallengeOver)), password("anna")},
-		{"at a step-up too", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), func(in *Input) { in.Challenge = ChallengeOver }), password("anna")},
+		{"after a password", state(passwordGiven(ChallengeOver)), askPassword("anna")},
+		{"at a step-up too", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), func(in *Input) { in.Challenge = ChallengeOver }), askPassword("anna")},
 		{"not once the session became enough in another tab", state(inSession(acr.PhoneNoSMS), essential(acr.PhoneNoSMS), func(in *Input) { in.Challenge = ChallengeOver }), finish},
 	})
 }
@@ -170,13 +172,13 @@ func TestOA70_PromptNoneNeverShowsAPage(t *testing.T) {
 
 func TestOA71_FreshLogin(t *testing.T) {
 	runNext(t, []nextTest{
-		{"prompt=login asks in spite of a session", state(prompt("login"), inSession(acr.Phone)), password("anna")},
+		{"prompt=login asks in spite of a session", state(prompt("login"), inSession(acr.Phone)), askPassword("anna")},
 		{"prompt=login is content with a login made here", state(prompt("login"), passedHere(acr.Phone)), finish},
-		{"prompt=login goes on to the passcode after the password", state(prompt("login"), inSession(acr.Phone), passwordGiven(ChallengeOpen)), passcode(storage.PurposeLogin)},
-		{"max_age=0 asks in spite of a session", state(maxAge(0), inSession(acr.Phone), func(in *Input) { in.Session.AuthTime = now }), password("anna")},
+		{"prompt=login goes on to the passcode after the password", state(prompt("login"), inSession(acr.Phone), passwordGiven(ChallengeOpen)), askPasscode(storage.PurposeLogin)},
+		{"max_age=0 asks in spite of a session", state(maxAge(0), inSession(acr.Phone), func(in *Input) { in.Session.AuthTime = now }), askPassword("anna")},
 		{"max_age=0 is content with a login made here", state(maxAge(0), passedHere(acr.Phone)), finish},
 		{"max_age longer than the session is old lets it through", state(maxAge(601), inSession(acr.Phone)), finish},
-		{"max_age as old as the session asks", state(maxAge(600), inSession(acr.Phone)), password("anna")},
+		{"max_age as old as the session asks", state(maxAge(600), inSession(acr.Phone)), askPassword("anna")},
 		{"a huge max_age lets it through", state(maxAge(1<<62), inSession(acr.Phone)), finish},
 		{"a short max_age does not ask in circles while consent is read", state(maxAge(1), passedHere(acr.Phone), thirdParty), askForAll},
 	})
@@ -186,11 +188,11 @@ func TestOA72_HintSubject(t *testing.T) {
 	runNext(t, []nextTest{
 		{"the session is of the person named", state(inSession(acr.Phone), hint("anna")), finish},
 		{"the session is somebody else's", state(inSession(acr.Phone), hint("bruno")), refuse(errLoginRequired)},
-		{"prompt=login asks instead, whoever is signed in", state(inSession(acr.Phone), hint("bruno"), prompt("login")), password("")},
-		{"prompt=select_account asks for a login", state(inSession(acr.Phone), hint("bruno"), prompt("select_account")), password("")},
-		{"nobody is signed in", state(hint("bruno")), password("")},
+		{"prompt=login asks instead, whoever is signed in", state(inSession(acr.Phone), hint("bruno"), prompt("login")), askPassword("")},
+		{"prompt=select_account asks for a login", state(inSession(acr.Phone), hint("bruno"), prompt("select_account")), askPassword("")},
+		{"nobody is signed in", state(hint("bruno")), askPassword("")},
 		{"the password was somebody else's: no passcode goes out", state(hint("bruno"), passwordGiven(NoChallenge)), refuse(errLoginRequired)},
-		{"the password was the right person's", state(hint("anna"), passwordGiven(ChallengeOpen)), passcode(storage.PurposeLogin)},
+		{"the password was the right person's", state(hint("anna"), passwordGiven(ChallengeOpen)), askPasscode(storage.PurposeLogin)},
 	})
 }
 
@@ -217,8 +219,8 @@ func TestOA76_StepUpAsksOnlyForTheMissingFactor(t *testing.T) {
 		{"a wish above the session's sends an SMS only when asked", state(inSession(acr.Phone), wish(acr.PhoneNoSMS)), passcodeAskSMS(storage.PurposeStepUp)},
 		{"a wish that the session meets", state(inSession(acr.PhoneNoSMS), wish(acr.Phone)), finish},
 		{"any of several wishes is enough", state(inSession(acr.Phone), wish(acr.PhoneNoSMS, acr.Phone)), finish},
-		{"a session too old needs the password as well", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), maxAge(60)), password("anna")},
-		{"prompt=login needs the password as well", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), prompt("login")), password("anna")},
+		{"a session too old needs the password as well", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), maxAge(60)), askPassword("anna")},
+		{"prompt=login needs the password as well", state(inSession(acr.Phone), essential(acr.PhoneNoSMS), prompt("login")), askPassword("anna")},
 	})
 }
 
@@ -226,10 +228,10 @@ func TestNextAccount(t *testing.T) {
 	selectAccount := prompt("select_account")
 	runNext(t, []nextTest{
 		{"select_account asks who", state(selectAccount, inSession(acr.Phone)), Step{Kind: AskAccount, PersonID: "anna"}},
-		{"without a session the password page asks", state(selectAccount), password("")},
+		{"without a session the password page asks", state(selectAccount), askPassword("")},
 		{"going on as the same person", state(selectAccount, inSession(acr.Phone), progress(func(p *storage.AuthRequestProgress) { p.AccountChosen, p.PersonID = true, "anna" })), finish},
-		{"another account leaves the session aside", state(selectAccount, inSession(acr.Phone), otherAccount), password("")},
-		{"\"Not you?\" leaves the session aside", state(inSession(acr.Phone), otherAccount), password("")},
+		{"another account leaves the session aside", state(selectAccount, inSession(acr.Phone), otherAccount), askPassword("")},
+		{"\"Not you?\" leaves the session aside", state(inSession(acr.Phone), otherAccount), askPassword("")},
 		{"a login made here answers it", state(selectAccount, passedHere(acr.Phone)), finish},
 	})
 }

@@ -55,7 +55,7 @@ func (l *Login) showStatus(v *visit, status int, p templates.Passcode) {
 		l.render(v, http.StatusServiceUnavailable, templates.ChannelsDown{Client: v.client(), RetryURL: l.url(pathAgain, v.id())})
 		return
 	}
-	p.Client, p.Length, p.Status = v.client(), mfa.Digits, statusOf(v.progress)
+	p.Client, p.Length, p.Status, p.ExpiresIn = v.client(), mfa.Digits, statusOf(v.progress), v.progress.ExpiresIn
 	p.VerifyURL, p.RefreshURL = l.url(pathPasscode, v.id()), l.url(pathPasscode, v.id())
 	p.SMSURL, p.ResendURL, p.EventsURL = l.url(pathSMS, v.id()), l.url(pathAgain, v.id()), l.url(pathEvents, v.id())
 	if p.RetryIn > 0 {
@@ -69,7 +69,7 @@ func (l *Login) showStatus(v *visit, status int, p templates.Passcode) {
 func statusOf(p mfa.Progress) templates.PasscodeStatus {
 	return templates.PasscodeStatus{
 		Stage: stages[p.Stage], PhoneEnding: p.LastTwo, WhatsApp: p.WhatsApp, SMS: p.SMS, WhatsAppDelivered: p.WhatsAppDelivered,
-		SMSIn: orNever(p.SMSIn), SMSOfferIn: orNever(p.OfferSMSIn), ResendIn: orNever(p.ResendIn), ExpiresIn: p.ExpiresIn,
+		SMSIn: orNever(p.SMSIn), SMSOfferIn: orNever(p.OfferSMSIn), ResendIn: orNever(p.ResendIn),
 	}
 }
 
