@@ -129,7 +129,7 @@ func (c fositeClient) GetRedirectURIs() []string          { return c.RedirectURI
 func (c fositeClient) GetGrantTypes() fosite.Arguments    { return c.GrantTypes }
 func (c fositeClient) GetResponseTypes() fosite.Arguments { return fosite.Arguments{"code"} } // OA-06
 func (c fositeClient) GetScopes() fosite.Arguments        { return c.Scopes }
-func (c fositeClient) IsPublic() bool                     { return c.AuthMethod == "none" }
+func (c fositeClient) IsPublic() bool                     { return c.AuthMethod == methodNone }
 func (c fositeClient) GetAudience() fosite.Arguments      { return c.Audience }
 func (c fositeClient) GetResponseModes() []fosite.ResponseModeType {
 	return []fosite.ResponseModeType{fosite.ResponseModeQuery, fosite.ResponseModeFormPost} // responseMode has decided

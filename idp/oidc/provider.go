@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ory/fosite"
+
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/clock"
 	"github.com/parola-id/parola/internal/secret"
@@ -152,7 +154,7 @@ func (l Lifetimes) withDefaults() Lifetimes {
 	return l
 }
 
-// limits are the hard limits of the security requirements, §0.
+// validate keeps the hard limits of the security requirements, §0.
 func (l Lifetimes) validate() error {
 	for _, f := range []struct {
 		name string
@@ -200,6 +202,9 @@ type Config struct {
 // Provider is the protocol side of the OpenID Provider. Its exported handlers are mounted by idp.
 type Provider struct {
 	Config
+	fosite    fosite.OAuth2Provider
+	discovery document
+	origins   origins
 }
 
 // New returns a Provider, or says what is wrong with the configuration.
@@ -208,7 +213,9 @@ func New(c Config) (*Provider, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure OpenID Provider: %w", err)
 	}
-	return &Provider{Config: c}, nil
+	p := &Provider{Config: c}
+	p.fosite = newFosite(p)
+	return p, nil
 }
 
 func (c Config) validate() error {

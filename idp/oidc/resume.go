@@ -1,0 +1,245 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/internal/reqinfo"
+	"github.com/parola-id/parola/storage"
+)
+
+// Resume answers the client when the login pages have nothing left to ask, or have decided a refusal. It goes by saved
+// state and the browser's own cookies alone; r in the URL only says which request is meant. Of several calls for one
+// request exactly one answers: the update that ends the request decides.
+func (p *Provider) Resume(w http.ResponseWriter, r *http.Request) {
+	a, client, err := p.returning(r)
+	if err != nil {
+		p.writePage(w, r, err)
+		return
+	}
+	d := destinationOf(client, a.Request)
+	if a.Progress.Refusal == "" && a.Progress.ReadyAt.IsZero() {
+		seeOther(w, p.LoginPath+"?r="+a.ID) // came here by hand: the pages know what is left
+		return
+	}
+	session, err := p.admit(r, client, a)
+	if err != nil && !refusedToClient(err) {
+		p.writePage(w, r, err)
+		return
+	}
+	code := ""
+	refused, _ := asRefusal(err)
+	if refused == nil {
+		code, err = p.issueCode(r.Context(), client, a, session)
+	} else {
+		err = p.endRefused(r.Context(), a, refused)
+	}
+	if err != nil {
+		p.writePage(w, r, answeredAlready(err))
+		return
+	}
+	http.SetCookie(w, p.Sessions.ClearRequestCookie(a.ID))
+	if refused != nil {
+		p.sendRefusal(w, r, d, refused)
+		return
+	}
+	p.sendCode(w, r, d, code)
+}
+
+// pageOnly is a refusal that is told to the person and never to the client.
+func pageOnly(status int, page PageError) *refusal {
+	return &refusal{code: errAccessDenied, status: status, page: page, local: true}
+}
+
+func refusedToClient(err error) bool {
+	e, told := asRefusal(err)
+	return told && !e.local
+}
+
+// answeredAlready tells the loser of two tabs that the request is over.
+func answeredAlready(err error) error {
+	if errors.Is(err, storage.ErrConflict) {
+		return pageOnly(http.StatusGone, PageExpiredRequest)
+	}
+	return err
+}
+
+// returning loads the AuthRequest that the browser comes back with, and its client.
+func (p *Provider) returning(r *http.Request) (storage.AuthRequest, storage.Client, error) {
+	over := pageOnly(http.StatusGone, PageExpiredRequest)
+	a, err := p.authRequest(r)
+	if err != nil {
+		return a, storage.Client{}, err
+	}
+	if !a.EndedAt.IsZero() || !p.Clock.Now().Before(a.ExpiresAt) {
+		return a, storage.Client{}, over
+	}
+	if !p.Sessions.CheckRequest(r, a) {
+		return a, storage.Client{}, pageOnly(http.StatusForbidden, PageSessionMismatch)
+	}
+	client, err := p.Store.Client(r.Context(), a.ClientID)
+	switch {
+	case notFound(err):
+		return a, client, over
+	case err != nil:
+		return a, client, err
+	case client.Disabled || !matchRedirectURI(client, a.Request.RedirectURI):
+		return a, client, over // changed while the person was signing in: the answer has nowhere to go
+	}
+	return a, client, nil
+}
+
+func (p *Provider) authRequest(r *http.Request) (storage.AuthRequest, error) {
+	id := r.URL.Query().Get("r")
+	if id == "" || len(id) > 64 || !validClientID(id) {
+		return storage.AuthRequest{}, pageOnly(http.StatusBadRequest, PageBadRequest)
+	}
+	a, err := p.Store.AuthRequest(r.Context(), id)
+	if notFound(err) {
+		return a, pageOnly(http.StatusGone, PageExpiredRequest)
+	}
+	return a, err
+}
+
+// admit says whether the login that the pages report is good enough for the client, or how to refuse. idp/login has
+// asked the same questions; they are asked again because everything after this line is believed by somebody else.
+func (p *Provider) admit(r *http.Request, client storage.Client, a storage.AuthRequest) (storage.Session, error) {
+	if a.Progress.Refusal != "" {
+		return storage.Session{}, refuse(refusalCode(a.Progress.Refusal), "")
+	}
+	session, err := p.Sessions.Current(r)
+	switch {
+	case err != nil && !notFound(err):
+		return session, err
+	case err != nil || session.ID != a.Progress.SessionID || session.PersonID != a.Progress.PersonID:
+		return session, signedOutMeanwhile(a)
+	case a.Request.HintSubject != "" && a.Request.HintSubject != session.PersonID:
+		return session, refuse(errLoginRequired, "") // OA-72
+	case !freshEnough(session.AuthTime, a):
+		return session, refuse(errLoginRequired, "") // OA-71
+	case !acrMet(session.ACR, client, a.Request):
+		return session, refuse(errUnmetAuthRequirements, "the required acr was not met") // OA-73
+	}
+	consented, err := p.consented(r.Context(), client, a)
+	if err == nil && !consented {
+		err = refuse(errConsentRequired, "")
+	}
+	return session, err
+}
+
+// signedOutMeanwhile is for a browser whose session ended, or became another one, between the pages and here.
+func signedOutMeanwhile(a storage.AuthRequest) error {
+	if slices.Contains(a.Request.Prompt, "none") {
+		return refuse(errLoginRequired, "")
+	}
+	return pageOnly(http.StatusForbidden, PageSessionMismatch)
+}
+
+// refusalCode lets through what the pages may decide; anything else is our own mistake.
+func refusalCode(code string) string {
+	switch code {
+	case errAccessDenied, errLoginRequired, errInteractionRequired, errConsentRequired, errAccountSelection, errUnmetAuthRequirements:
+		return code
+	}
+	return errServerError
+}
+
+// freshEnough is prompt=login and max_age (OA-71): a fresh login is one that came after the request, and an old one may
+// be max_age old when the request comes.
+func freshEnough(authTime time.Time, a storage.AuthRequest) bool {
+	earliest := time.Time{}
+	if a.Request.MaxAge != nil {
+		earliest = a.CreatedAt.Add(-time.Duration(*a.Request.MaxAge) * time.Second)
+	}
+	if slices.Contains(a.Request.Prompt, "login") {
+		earliest = a.CreatedAt
+	}
+	return !authTime.Before(earliest)
+}
+
+// consented says whether the person allowed this client what it asks for (OA-16): it is first-party, or they said so in
+// this request, or before and the request does not ask again.
+func (p *Provider) consented(ctx context.Context, client storage.Client, a storage.AuthRequest) (bool, error) {
+	if client.FirstParty {
+		return true, nil
+	}
+	if !a.Progress.ConsentAt.IsZero() && containsAll(a.Progress.ConsentScopes, a.Request.Scopes) {
+		return true, nil
+	}
+	if slices.Contains(a.Request.Prompt, "consent") {
+		return false, nil
+	}
+	consent, err := p.Store.Consent(ctx, a.Progress.PersonID, client.ID)
+	if notFound(err) {
+		return false, nil
+	}
+	return err == nil && p.Clock.Now().Before(consent.ExpiresAt) && containsAll(consent.Scopes, a.Request.Scopes), err
+}
+
+func containsAll(have, want []string) bool {
+	return !slices.ContainsFunc(want, func(w string) bool { return !slices.Contains(have, w) })
+}
+
+// issueCode ends the request and makes the grant with its AuthCode, in one transaction. The facts of the login are
+// frozen here (OA-44).
+func (p *Provider) issueCode(ctx context.Context, client storage.Client, a storage.AuthRequest, s storage.Session) (code string, err error) {
+	err = p.Store.InTx(ctx, func(ctx context.Context) error {
+		now := p.Clock.Now()
+		ex := &exchange{client: client, now: now, scopes: a.Request.Scopes, grant: storage.Grant{
+			ID: storage.NewID(), ClientID: client.ID, PersonID: s.PersonID, SessionID: s.ID, AuthRequestID: a.ID,
+			CorrelationID: a.CorrelationID, Scopes: a.Request.Scopes, Audience: a.Request.Audience,
+			Login:     storage.GrantLogin{AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Channel: s.Channel},
+			CreatedAt: now, RefreshUntil: now.Add(p.Lifetimes.RefreshAbsolute),
+		}}
+		if err := p.end(ctx, a, now); err != nil {
+			return err
+		}
+		if code, err = p.fositeCode(withExchange(ctx, ex), ex, a.Request); err != nil {
+			return err
+		}
+		return p.Audit.Write(ctx, ex.event(ctx, audit.CodeIssued, audit.Success, ""))
+	})
+	return code, err
+}
+
+// fositeCode lets fosite parse the saved request again and issue the code; grants stores the grant.
+func (p *Provider) fositeCode(ctx context.Context, ex *exchange, params storage.AuthRequestParams) (string, error) {
+	request, err := p.fosite.NewAuthorizeRequest(ctx, fositeRequest(ctx, savedForm(params)))
+	if err != nil {
+		return "", fmt.Errorf("parse saved authorization request: %w", err)
+	}
+	request.SetID(ex.grant.ID)
+	for _, scope := range ex.scopes {
+		request.GrantScope(scope)
+	}
+	response, err := p.fosite.NewAuthorizeResponse(ctx, request, newClaims(ex.grant))
+	if err != nil {
+		return "", fmt.Errorf("issue authorization code: %w", err)
+	}
+	return response.GetCode(), nil
+}
+
+// endRefused ends the request with its event.
+func (p *Provider) endRefused(ctx context.Context, a storage.AuthRequest, e *refusal) error {
+	info := reqinfo.From(ctx)
+	return p.Store.InTx(ctx, func(ctx context.Context) error {
+		if err := p.end(ctx, a, p.Clock.Now()); err != nil {
+			return err
+		}
+		return p.Audit.Write(ctx, storage.Event{
+			Kind: audit.AuthorizeError, Outcome: audit.Failure, Reason: e.code, PersonID: a.Progress.PersonID,
+			ClientID: a.ClientID, SessionID: a.Progress.SessionID, AuthRequestID: a.ID, CorrelationID: a.CorrelationID,
+			SourceAddr: info.Source, UserAgent: info.UserAgent,
+		})
+	})
+}
+
+func (p *Provider) end(ctx context.Context, a storage.AuthRequest, now time.Time) error {
+	a.EndedAt = now
+	return p.Store.UpdateAuthRequest(ctx, a)
+}
