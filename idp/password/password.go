@@ -82,6 +82,12 @@ func (h *Hasher) Import(personID, hash string) (storage.PasswordFactor, error) {
 	return h.seal(personID, hash, 0), nil
 }
 
+// Untouched says whether f is still this imported hash: nobody has signed in with it, and nobody has set another password.
+func (h *Hasher) Untouched(f storage.PasswordFactor, hash string) bool {
+	stored, err := h.unsealed(f)
+	return err == nil && f.Normalization == 0 && stored == hash
+}
+
 func (h *Hasher) fresh(password string) string {
 	salt := make([]byte, saltSize)
 	rand.Read(salt)

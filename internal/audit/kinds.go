@@ -72,6 +72,7 @@ const (
 	AdminSecretRotated = "admin.client.secret_rotated"
 	AdminSessionEnded  = "admin.session.ended"
 	AdminPasswordSet   = "admin.password.set"
+	AdminReveal        = "admin.reveal" // a whole phone number was shown
 	AdminAuditRead     = "audit.read"
 	KeyCreated         = "key.created"
 	KeyActivated       = "key.activated"
@@ -104,7 +105,7 @@ var severities = map[string]string{
 	AccountCreated: Info, AccountUpdated: Info, AccountDisabled: Info, AccountEnabled: Info, AccountUnlocked: Info,
 	PasswordChanged: Warning, PasswordRehash: Info, PhoneBound: High, PhoneChanged: High,
 	AdminClientCreated: Info, AdminClientUpdated: Info, AdminClientRemoved: Info, AdminSecretRotated: Info,
-	AdminSessionEnded: Info, AdminPasswordSet: High, AdminAuditRead: Info,
+	AdminSessionEnded: Info, AdminPasswordSet: High, AdminReveal: High, AdminAuditRead: Info,
 	KeyCreated: High, KeyActivated: High, KeyRetired: High, ChainBroken: High, AuditCheckpoint: Info,
 	WebhookRejected: Warning, RateLimitHit: Warning, SSRFBlocked: Warning, CSRFBlocked: Warning, InputRejected: Warning,
 	SystemStart: Info, SystemStop: Info, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
