@@ -88,6 +88,8 @@ type WhatsApp struct {
 	VerifyToken Secret `yaml:"verify_token"`
 	// Template is the name of the approved authentication template.
 	Template string `yaml:"template"`
+	// Languages are those the template is approved in, in Meta's spelling; empty means those of our pages.
+	Languages []string `yaml:"languages"`
 }
 
 // SMS is the account with the SMS carrier.

@@ -1,0 +1,209 @@
+package idp
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/parola-id/parola/internal/reqinfo"
+	"github.com/parola-id/parola/storage"
+	"github.com/parola-id/parola/templates"
+)
+
+// maxBody bounds what a browser or a client may post (INP-01). Webhooks have a bound of their own.
+const maxBody = 64 << 10
+
+// identify gives the request its correlation id and says where it came from.
+func (h *handler) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		agent := r.UserAgent()
+		ctx := reqinfo.With(r.Context(), reqinfo.Info{
+			CorrelationID: storage.NewID()[:16],
+			Source:        limitKey(h.clientAddr(r)),
+			UserAgent:     strings.ToValidUTF8(agent[:min(len(agent), 256)], ""),
+		})
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// clientAddr is the address of the client: the socket's, unless that is a configured proxy; then the right-most address
+// of X-Forwarded-For that is not one (INP-06). What stands further left is the client's own invention.
+func (h *handler) clientAddr(r *http.Request) netip.Addr {
+	socket, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := socket.Addr().Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && h.trusted(addr); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		addr = hop.Unmap()
+	}
+	return addr
+}
+
+func (h *handler) trusted(a netip.Addr) bool {
+	for _, p := range h.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// limitKey is what limits key on: one household has a whole IPv6 /64 (DOS-05).
+func limitKey(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	if a.Is6() {
+		p, err := a.WithZone("").Prefix(64)
+		if err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}
+
+// secureHeaders sets what every answer carries (WEB-06); pages set a policy with their redirect origin on top.
+func (h *handler) secureHeaders(next http.Handler) http.Handler {
+	policy := templates.ContentSecurityPolicy()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hd := w.Header()
+		hd.Set("Content-Security-Policy", policy)
+		hd.Set("X-Content-Type-Options", "nosniff")
+		hd.Set("Referrer-Policy", "same-origin") // no-referrer would make forms send Origin: null
+		hd.Set("Cross-Origin-Opener-Policy", "same-origin")
+		hd.Set("Cross-Origin-Resource-Policy", "same-origin")
+		hd.Set("X-Frame-Options", "DENY")
+		hd.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=(), otp-credentials=(self)")
+		if h.https {
+			hd.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// requireTLS sends people who came over plain HTTP to the https address and refuses machines, which must not learn that
+// sending credentials in clear works (WEB-12).
+func (h *handler) requireTLS(next http.Handler) http.Handler {
+	if !h.https {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.arrivedSecurely(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			http.Redirect(w, r, h.issuer.Scheme+"://"+h.issuer.Host+r.URL.RequestURI(), http.StatusMovedPermanently)
+			return
+		}
+		http.Error(w, "This address speaks HTTPS only.", http.StatusForbidden)
+	})
+}
+
+func (h *handler) arrivedSecurely(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	socket, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && h.trusted(socket.Addr().Unmap()) && r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+// boundBody refuses large bodies before anything reads them, and multipart, which nothing here needs.
+func (h *handler) boundBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxBody {
+			h.refuse(w, r, http.StatusRequestEntityTooLarge, templates.ErrorTooLarge)
+			return
+		}
+		if strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/") {
+			h.refuse(w, r, http.StatusUnsupportedMediaType, templates.ErrorBadRequest)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// sameOrigin refuses forms that another site sent (WEB-01); the token in the form is the second proof.
+func (h *handler) sameOrigin(next http.Handler) http.Handler {
+	check := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if check.Check(r) != nil && !h.fromIssuer(r) {
+			h.noteCrossSite(r)
+			h.refuse(w, r, http.StatusForbidden, templates.ErrorForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// fromIssuer allows a browser without Sec-Fetch-Site behind a proxy that rewrites Host: the Origin is compared with the
+// configured issuer, which nobody can send along.
+func (h *handler) fromIssuer(r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Site") != "" {
+		return false
+	}
+	o, err := url.Parse(r.Header.Get("Origin"))
+	return err == nil && o.Scheme == h.issuer.Scheme && o.Host == h.issuer.Host
+}
+
+// survive answers a panic with our page and keeps the process (REL-06). The text goes to the log alone.
+func (h *handler) survive(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			h.Log.ErrorContext(r.Context(), "panic while answering", "panic", p,
+				"correlation_id", reqinfo.From(r.Context()).CorrelationID, "stack", string(debug.Stack()))
+			h.notePanic(r)
+			h.refuse(w, r, http.StatusInternalServerError, templates.ErrorInternal)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// background is a context for writing an event about a request that may already be gone.
+func background(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }
+
+// measure tells Observe how long each route took. Event streams are left out: they last as long as a person waits.
+func (h *handler) measure(next http.Handler) http.Handler {
+	if h.Observe == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(seen, r)
+		if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") {
+			h.Observe(r.Pattern, seen.status, time.Since(began).Seconds())
+		}
+	})
+}
+
+// statusWriter remembers the status; Unwrap lets http.ResponseController reach the connection.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,229 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parola-id/parola/idp"
+	"github.com/parola-id/parola/idp/login"
+	"github.com/parola-id/parola/idp/oidc"
+	"github.com/parola-id/parola/idp/session"
+	"github.com/parola-id/parola/idp/signing"
+	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/internal/outbound"
+	"github.com/parola-id/parola/mfa"
+	"github.com/parola-id/parola/storage"
+	"github.com/parola-id/parola/templates"
+)
+
+// App is a provider, wired and ready to run.
+type App struct {
+	*Base
+	handler  http.Handler
+	mfa      *mfa.Service
+	signer   *signing.Signer
+	metrics  *metrics
+	stopping atomic.Bool
+
+	public, internal net.Listener
+}
+
+// New wires the rooms on an open Base. The caller still closes the Base.
+func New(ctx context.Context, b *Base) (*App, error) {
+	a := &App{Base: b, metrics: newMetrics(b.release)}
+	c := b.config
+	issuer, err := url.Parse(c.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: %w", err)
+	}
+	pages, err := templates.New(templates.Config{BasePath: issuer.Path,
+		Brand: templates.Brand{Name: c.ServiceName, Logo: c.Brand.Logo, Colour: c.Brand.Colour}})
+	if err != nil {
+		return nil, fmt.Errorf("brand: %w", err)
+	}
+	carriers, err := a.carriers(pages, issuer)
+	if err != nil {
+		return nil, err
+	}
+	if a.mfa, err = mfa.New(mfa.Config{Store: b.store, Audit: b.audit, Keys: b.keys, Clock: b.clock, Throttle: b.throttle,
+		Channels: carriers.channels, Carriers: carriers.names, Settings: c.MFA, Hooks: a.metrics.hooks(), Log: b.log}); err != nil {
+		return nil, err
+	}
+	if a.signer, err = signing.New(signing.Config{Keys: b.store, Secrets: b.keys, Audit: b.audit, Clock: b.clock,
+		Algs: []string{signing.ES256, signing.RS256}, Log: b.log}); err != nil {
+		return nil, err
+	}
+	if err := a.signer.Ensure(ctx, signing.ES256); err != nil {
+		return nil, err
+	}
+	sessions := session.New(session.Config{Store: b.store, Keys: b.keys, Audit: b.audit, Clock: b.clock,
+		Secure: issuer.Scheme == "https", Port: issuer.Port(), Idle: c.Lifetimes.SessionIdle, Overall: c.Lifetimes.SessionOverall, Log: b.log})
+	provider, err := a.oidc(pages, sessions, issuer)
+	if err != nil {
+		return nil, err
+	}
+	journey, err := login.New(login.Config{Store: b.store, MFA: a.mfa, Sessions: sessions, Passwords: b.hasher, Throttle: b.throttle,
+		Keys: b.keys, Audit: b.audit, Clock: b.clock, Templates: pages, BasePath: issuer.Path, ResumePath: issuer.Path + idp.ResumePath,
+		ConsentLife: c.Lifetimes.Consent, Log: b.log})
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := prefixes(c.Server.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	a.handler, err = idp.New(idp.Config{Issuer: c.Issuer, OIDC: provider, Login: journey, Templates: pages,
+		Webhooks: carriers.webhooks(a.mfa), TrustedProxies: proxies, Store: b.store, Audit: b.audit, Throttle: b.throttle,
+		Clock: b.clock, Observe: a.metrics.observe, Log: b.log})
+	return a, err
+}
+
+func (a *App) oidc(pages *templates.Templates, sessions *session.Manager, issuer *url.URL) (*oidc.Provider, error) {
+	b, l := a.Base, a.config.Lifetimes
+	fetch := outbound.New(outbound.Config{AllowLoopback: a.config.Outbound.AllowLoopback})
+	return oidc.New(oidc.Config{
+		Issuer: a.config.Issuer, Store: b.store, Sessions: sessions, Keys: b.keys, Signer: a.signer,
+		Pages: idp.NewPages(pages, issuer.Path, b.log), Audit: b.audit, Clock: b.clock, Throttle: b.throttle, SlowHash: b.hasher,
+		ClientKeys: outbound.NewKeySets(fetch, b.clock), LoginPath: issuer.Path + idp.LoginPath, UILocales: pages.Languages(),
+		Lifetimes: oidc.Lifetimes{AuthRequest: l.AuthRequest, AuthCode: l.AuthCode, AccessToken: l.AccessToken, IDToken: l.IDToken,
+			RefreshIdle: l.RefreshIdle, RefreshAbsolute: l.RefreshAbsolute},
+		Log: b.log,
+	})
+}
+
+func prefixes(networks []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, n := range networks {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return nil, fmt.Errorf("server.trusted_proxies: %w", err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// Handler is the public handler, for a program that brings its own server.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Listen opens the sockets of the configuration, so that a taken port is an error before anything else happens.
+func (a *App) Listen(ctx context.Context) (err error) {
+	if a.public, err = a.config.Server.listener(ctx); err != nil {
+		return err
+	}
+	if a.config.Server.InternalListen == "" {
+		return nil
+	}
+	if a.internal, err = new(net.ListenConfig).Listen(ctx, "tcp", a.config.Server.InternalListen); err != nil {
+		a.public.Close()
+		return fmt.Errorf("listen on server.internal_listen: %w", err)
+	}
+	return nil
+}
+
+// Run serves until ctx ends or a part fails, and stops gracefully: readiness goes off, running requests and messages on
+// the wire finish within server.stop_within (REL-12). What is unsent stays in the database. Listen comes first, unless
+// the program serves Handler itself.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.noteStart(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	background := func(name string, f func(context.Context) error) {
+		work.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	background("dispatcher", a.mfa.Run)
+	background("sweeper", func(ctx context.Context) error { a.sweep(ctx); return nil })
+	background("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
+	// The first RSA key takes a while to make; the first start does not wait for it.
+	background("signing keys", func(ctx context.Context) error { return a.signer.Ensure(ctx) })
+	grace := a.config.Server.StopWithin
+	if a.public != nil {
+		background("public listener", func(ctx context.Context) error {
+			return serve(ctx, newServer(a.handler, a.log), a.public, grace)
+		})
+	}
+	if a.internal != nil {
+		background("internal listener", func(ctx context.Context) error {
+			return serve(ctx, newServer(a.internalHandler(), a.log), a.internal, grace)
+		})
+	}
+	<-ctx.Done()
+	a.stopping.Store(true)
+	work.Wait()
+	cause := context.Cause(ctx)
+	a.noteStop(cause)
+	if errors.Is(cause, context.Canceled) {
+		return nil
+	}
+	return cause
+}
+
+func (a *App) noteStart(ctx context.Context) error {
+	return a.store.InTx(ctx, func(ctx context.Context) error {
+		return a.audit.Write(ctx, storage.Event{Kind: audit.SystemStart, ActorID: "system"})
+	})
+}
+
+// noteStop writes the last event of this node, if the database still takes it.
+func (a *App) noteStop(cause error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	e := storage.Event{Kind: audit.SystemStop, ActorID: "system"}
+	if !errors.Is(cause, context.Canceled) {
+		e.Outcome = audit.Failure
+	}
+	if err := a.store.InTx(ctx, func(ctx context.Context) error { return a.audit.Write(ctx, e) }); err != nil {
+		a.log.Warn("write stop event", "err", err)
+	}
+}
+
+// maxDrift is how far the clocks of this node and the database may be apart before it is an alarm (LOG-10).
+const maxDrift = 2 * time.Second
+
+// watchClock measures the database's clock once a minute.
+func (a *App) watchClock(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for alarmed := false; ; {
+		offset, err := a.store.ClockOffset(ctx, func() time.Time { return a.clock.Now() })
+		if err == nil {
+			a.metrics.drift.Set(offset.Seconds())
+			drifting := offset.Abs() > maxDrift
+			if drifting && !alarmed {
+				a.noteDrift(ctx, offset)
+			}
+			alarmed = drifting
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) noteDrift(ctx context.Context, offset time.Duration) {
+	a.log.Error("clock differs from the database's", "offset", offset)
+	err := a.store.InTx(ctx, func(ctx context.Context) error {
+		return a.audit.Write(ctx, storage.Event{Kind: audit.SystemClockDrift, Outcome: audit.Failure, ActorID: "system",
+			Data: map[string]string{"offset": offset.Round(time.Millisecond).String()}})
+	})
+	if err != nil {
+		a.log.Warn("write clock event", "err", err)
+	}
+}
