@@ -127,16 +127,19 @@ func (s *Store) translate(err error) error {
 	return err
 }
 
-// verb is the first word of a statement, in lower case; of one that begins with WITH the verb of its main clause.
+// verb is what a statement does, in lower case: its first word, or with WITH the one after the last closing bracket of
+// the named queries.
 func verb(query string) string {
-	query = strings.TrimSpace(query)
-	if strings.HasPrefix(query, "WITH") {
-		for _, v := range []string{"UPDATE ", "DELETE ", "INSERT "} {
-			if i := strings.Index(query, ") "+v); i >= 0 {
-				return strings.ToLower(strings.TrimSpace(v))
-			}
-		}
+	word, rest, _ := strings.Cut(strings.TrimSpace(query), " ")
+	if word != "WITH" {
+		return strings.ToLower(word)
 	}
-	word, _, _ := strings.Cut(query, " ")
-	return strings.ToLower(word)
+	before := ""
+	for word := range strings.FieldsSeq(rest) {
+		if strings.HasSuffix(before, ")") && (word == "UPDATE" || word == "DELETE" || word == "INSERT") {
+			return strings.ToLower(word)
+		}
+		before = word
+	}
+	return "select"
 }
