@@ -161,6 +161,11 @@ func (p *Provider) logOutage(ctx context.Context, what string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return // the caller has gone; nobody failed
 	}
+	// fosite's error tells its code alone; what storage or the signer said is what it wraps.
+	var rfc *fosite.RFC6749Error
+	if errors.As(err, &rfc) && rfc.Unwrap() != nil {
+		err = fmt.Errorf("fosite: %s: %w", rfc.ErrorField, rfc.Unwrap())
+	}
 	p.Log.ErrorContext(ctx, "request failed", "what", what, "correlation_id", reqinfo.From(ctx).CorrelationID, "err", err)
 }
 

@@ -56,8 +56,8 @@ type flow struct {
 
 func newFlow(t *testing.T) *flow { return newFlowOn(t, storagetest.New(t), nil) }
 
-// newFlowOn builds a flow on store; wrap may stand between the provider and the store.
-func newFlowOn(t *testing.T, store storage.Store, wrap func(Store) Store) *flow {
+// newFlowOn builds a flow on store; wrap may stand between the store and the provider with its audit log.
+func newFlowOn(t *testing.T, store storage.Store, wrap func(storage.Store) storage.Store) *flow {
 	t.Helper()
 	keys, err := secret.New([]byte(strings.Repeat("r", secret.RootSize)))
 	if err != nil {
@@ -66,17 +66,17 @@ func newFlowOn(t *testing.T, store storage.Store, wrap func(Store) Store) *flow 
 	f := &flow{t: t, store: store, keys: keys, log: new(strings.Builder),
 		clock: clock.NewManual(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
-	events := audit.NewWriter(audit.Config{Events: store, Clock: f.clock, Node: "test", Release: "test"})
+	seen := store
+	if wrap != nil {
+		seen = wrap(store)
+	}
+	events := audit.NewWriter(audit.Config{Events: seen, Clock: f.clock, Node: "test", Release: "test"})
 	f.server = httptest.NewUnstartedServer(nil)
 	issuer := "http://" + f.server.Listener.Addr().String()
 	f.sessions = session.New(session.Config{Store: store, Keys: keys, Audit: events, Clock: f.clock, Log: log})
 	f.signer, err = signing.New(signing.Config{Keys: store, Secrets: keys, Audit: events, Clock: f.clock, Log: log})
 	if err != nil {
 		t.Fatal(err)
-	}
-	var seen Store = store
-	if wrap != nil {
-		seen = wrap(seen)
 	}
 	f.provider, err = New(Config{
 		Issuer: issuer, Store: seen, Sessions: f.sessions, Keys: keys, Signer: f.signer, Pages: textPages{}, Audit: events,
