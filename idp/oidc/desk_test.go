@@ -70,7 +70,7 @@ func newDeskOn(t testing.TB, store storage.Store) *desk {
 		t.Fatal(err)
 	}
 	d.person = storage.Person{
-		ID: storage.NewID(), Username: "ada", CreatedAt: d.clock.Now(), UpdatedAt: d.clock.Now(),
+		ID: storage.NewID(), Username: "ada-" + storage.NewID(), CreatedAt: d.clock.Now(), UpdatedAt: d.clock.Now(),
 		Claims: json.RawMessage(`{"name":"Ada Lovelace","email":"ada@example.com","email_verified":true,"sub":"mallory",
 			"phone_number":"+390000000000","address":{"country":"IT"}}`),
 	}

@@ -3,10 +3,8 @@ package oidc
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/parola-id/parola/idp/signing"
 	"github.com/parola-id/parola/internal/acr"
@@ -97,24 +95,12 @@ func (p *Provider) metadata() metadata {
 	}
 }
 
-// document is a JSON document that is made once and then served as it is.
-type document struct {
-	once sync.Once
-	body []byte
-	err  error
-}
-
 // Discovery serves /.well-known/openid-configuration and /.well-known/oauth-authorization-server.
 func (p *Provider) Discovery(w http.ResponseWriter, r *http.Request) {
 	if !readOnly(w, r) {
 		return
 	}
-	p.discovery.once.Do(func() { p.discovery.body, p.discovery.err = json.Marshal(p.metadata()) })
-	if p.discovery.err != nil {
-		p.writeError(w, r, p.discovery.err)
-		return
-	}
-	servePublic(w, r, p.discovery.body, "application/json", "public, max-age=3600")
+	servePublic(w, r, p.discovery, "application/json", "public, max-age=3600")
 }
 
 // readOnly refuses everything but GET and HEAD.

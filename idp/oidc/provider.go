@@ -203,8 +203,8 @@ type Config struct {
 type Provider struct {
 	Config
 	fosite    fosite.OAuth2Provider
-	discovery document
-	origins   origins
+	discovery []byte
+	origins   *origins
 }
 
 // New returns a Provider, or says what is wrong with the configuration.
@@ -213,7 +213,11 @@ func New(c Config) (*Provider, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure OpenID Provider: %w", err)
 	}
-	p := &Provider{Config: c}
+	p := &Provider{Config: c, origins: new(origins)}
+	var err error
+	if p.discovery, err = json.Marshal(p.metadata()); err != nil {
+		return nil, fmt.Errorf("configure OpenID Provider: %w", err)
+	}
 	p.fosite = newFosite(p)
 	return p, nil
 }
