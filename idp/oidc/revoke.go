@@ -13,7 +13,7 @@ import (
 // Revoke withdraws a token (RFC 7009). An unknown token is withdrawn already: 200. A refresh token takes its whole grant
 // along, access tokens included (OA-84); an access token goes alone. Another client's token is refused (OA-83).
 func (p *Provider) Revoke(w http.ResponseWriter, r *http.Request) {
-	if p.crossOrigin(w, r, "POST") {
+	if p.crossOrigin(w, r, http.MethodPost) {
 		return
 	}
 	if err := p.revoke(w, r); err != nil {

@@ -27,6 +27,9 @@ type tokenResponse struct {
 
 // Token is the token endpoint (RFC 6749 §3.2).
 func (p *Provider) Token(w http.ResponseWriter, r *http.Request) {
+	if p.crossOrigin(w, r, http.MethodPost) {
+		return
+	}
 	form, err := postForm(w, r)
 	if err != nil {
 		p.writeError(w, r, err)
