@@ -1,0 +1,114 @@
+package secret
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func root(c string) []byte { return []byte(strings.Repeat(c, RootSize)) }
+
+func mustKeys(t testing.TB, current []byte, previous ...[]byte) *Keys {
+	t.Helper()
+	k, err := New(current, previous...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestKEY02_NoTwoPurposesShareAKey(t *testing.T) {
+	k := mustKeys(t, root("a"))
+	seen := make(map[string]Purpose)
+	for _, p := range []Purpose{Passcode, Tokens, TokenHash, ClientHash, Password, PhoneLookup, PhoneSeal, KeySeal, MessageHash,
+		Forms, Browser, Names, Audit, Callback} {
+		key := string(k.Bytes(p))
+		if other, twice := seen[key]; twice {
+			t.Errorf("%s and %s share a key", p, other)
+		}
+		seen[key] = p
+		if len(key) != 32 {
+			t.Errorf("key of %s has %d bytes", p, len(key))
+		}
+	}
+}
+
+func TestKEY07_ShortRootIsRefused(t *testing.T) {
+	if _, err := New(make([]byte, RootSize-1)); err == nil {
+		t.Error("a short current root was taken")
+	}
+	if _, err := New(root("a"), []byte("short")); err == nil {
+		t.Error("a short previous root was taken")
+	}
+}
+
+func TestKEY06_TwoGenerationsAreReadable(t *testing.T) {
+	before := mustKeys(t, root("a"))
+	sealed := before.Seal(PhoneSeal, "ctx", []byte("secret"))
+	hash := before.Hash(PhoneLookup, "value")
+	mac, err := before.MAC(Passcode, before.ID(), []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	during := mustKeys(t, root("b"), root("a"))
+	if got, err := during.Open(PhoneSeal, "ctx", sealed); err != nil || string(got) != "secret" {
+		t.Errorf("sealed under the previous root: %q, %v", got, err)
+	}
+	if hashes := during.Hashes(PhoneLookup, "value"); len(hashes) != 2 || hashes[1] != hash || hashes[0] == hash {
+		t.Errorf("hashes of both generations = %v", hashes)
+	}
+	if got, err := during.MAC(Passcode, before.ID(), []byte("x")); err != nil || !bytes.Equal(got, mac) {
+		t.Errorf("MAC under the previous root differs: %v", err)
+	}
+	after := mustKeys(t, root("b"))
+	if _, err := after.Open(PhoneSeal, "ctx", sealed); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("after the rotation: %v, want ErrUnknownKey", err)
+	}
+	if _, err := after.MAC(Passcode, before.ID()); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("MAC after the rotation: %v, want ErrUnknownKey", err)
+	}
+}
+
+func TestKEY01_SealedValueOpensOnlyAsWhatItWas(t *testing.T) {
+	k := mustKeys(t, root("a"))
+	sealed := k.Seal(KeySeal, "kid-1", []byte("private"))
+	if _, err := k.Open(KeySeal, "kid-2", sealed); err == nil {
+		t.Error("opened in another record")
+	}
+	if _, err := k.Open(PhoneSeal, "kid-1", sealed); err == nil {
+		t.Error("opened for another purpose")
+	}
+	if bytes.Equal(sealed, k.Seal(KeySeal, "kid-1", []byte("private"))) {
+		t.Error("two seals of one value are equal: the nonce is not fresh")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		i := rapid.IntRange(0, len(sealed)-1).Draw(t, "byte")
+		changed := bytes.Clone(sealed)
+		changed[i] ^= byte(rapid.IntRange(1, 255).Draw(t, "with"))
+		if _, err := k.Open(KeySeal, "kid-1", changed); err == nil {
+			t.Fatalf("opened with byte %d changed", i)
+		}
+	})
+}
+
+func TestMACKeepsListsApart(t *testing.T) {
+	k := mustKeys(t, root("a"))
+	one, _ := k.MAC(Forms, k.ID(), []byte("ab"), []byte("c"))
+	two, _ := k.MAC(Forms, k.ID(), []byte("a"), []byte("bc"))
+	if bytes.Equal(one, two) {
+		t.Error(`("ab","c") and ("a","bc") have the same MAC`)
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	k := mustKeys(f, root("a"))
+	f.Add(k.Seal(PhoneSeal, "c", []byte("x")))
+	f.Add([]byte("v1.."))
+	f.Fuzz(func(t *testing.T, sealed []byte) {
+		_, _ = k.Open(PhoneSeal, "c", sealed) // must not panic
+	})
+}
