@@ -77,14 +77,14 @@ func (h *handler) routes() http.Handler {
 
 	// The protocol. Other sites call these, so no origin check; /authorize takes cross-site posts (OA-10).
 	protocol := func(pattern string, f http.HandlerFunc) { mux.Handle(pattern, h.boundBody(f)) }
-	protocol("GET "+base+"/.well-known/openid-configuration", h.OIDC.Discovery)
-	protocol("GET "+base+"/.well-known/oauth-authorization-server", h.OIDC.Discovery)
+	protocol(base+"/.well-known/openid-configuration", h.read(h.OIDC.Discovery))
+	protocol(base+"/.well-known/oauth-authorization-server", h.read(h.OIDC.Discovery))
 	if base != "" { // RFC 8414 §3.1 puts the well-known part in front of an issuer's path
-		protocol("GET /.well-known/oauth-authorization-server"+base, h.OIDC.Discovery)
+		protocol("/.well-known/oauth-authorization-server"+base, h.read(h.OIDC.Discovery))
 	}
 	protocol(base+"/jwks", h.OIDC.JWKS)
 	protocol(base+"/authorize", h.OIDC.Authorize)
-	protocol("GET "+base+ResumePath, h.OIDC.Resume)
+	protocol(base+ResumePath, h.read(h.OIDC.Resume))
 	protocol(base+"/token", h.OIDC.Token)
 	protocol(base+"/userinfo", h.OIDC.UserInfo)
 	protocol(base+"/introspect", h.OIDC.Introspect)
@@ -96,8 +96,8 @@ func (h *handler) routes() http.Handler {
 	for pattern, f := range h.Login.Routes() {
 		mux.Handle(pattern, h.boundBody(h.sameOrigin(f)))
 	}
-	mux.Handle("GET "+base+"/static/", h.Templates.Static())
-	mux.Handle("GET "+base+"/{$}", http.HandlerFunc(h.home))
+	mux.Handle(base+"/static/", h.read(h.Templates.Static().ServeHTTP))
+	mux.Handle(base+"/{$}", h.read(h.home))
 
 	// The carriers. Signatures, sizes and formats are each channel's own business.
 	for path, f := range h.Webhooks {
@@ -107,6 +107,19 @@ func (h *handler) routes() http.Handler {
 		h.refuse(w, r, http.StatusNotFound, templates.ErrorNotFound)
 	}))
 	return mux
+}
+
+// read lets GET and HEAD through. A pattern with a method would leave the others to the page for unknown paths; they are
+// 405 (WEB-02).
+func (h *handler) read(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			h.refuse(w, r, http.StatusMethodNotAllowed, templates.ErrorMethod)
+			return
+		}
+		next(w, r)
+	}
 }
 
 func (h *handler) home(w http.ResponseWriter, r *http.Request) {

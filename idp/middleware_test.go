@@ -1,0 +1,69 @@
+package idp
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+)
+
+func TestINP06_AddressComesFromTheSocketUnlessAProxyIsTrusted(t *testing.T) {
+	h := &handler{Config: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
+	for name, c := range map[string]struct {
+		socket    string
+		forwarded []string
+		want      string
+	}{
+		"no proxy":                               {"192.0.2.7:1", nil, "192.0.2.7"},
+		"a stranger's header":                    {"192.0.2.7:1", []string{"198.51.100.1"}, "192.0.2.7"},
+		"one proxy":                              {"10.0.0.1:1", []string{"198.51.100.1"}, "198.51.100.1"},
+		"two proxies":                            {"10.0.0.1:1", []string{"198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
+		"what the client put in front":           {"10.0.0.1:1", []string{"203.0.113.9, 198.51.100.1"}, "198.51.100.1"},
+		"header sent twice":                      {"10.0.0.1:1", []string{"203.0.113.9", "198.51.100.1"}, "198.51.100.1"},
+		"proxy without a header":                 {"10.0.0.1:1", nil, "10.0.0.1"},
+		"junk from the proxy":                    {"10.0.0.1:1", []string{"not an address"}, "10.0.0.1"},
+		"only proxies":                           {"10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		"IPv6 household":                         {"[2001:db8:1:2:3:4:5:6]:1", nil, "2001:db8:1:2::/64"},
+		"another address of the same household":  {"[2001:db8:1:2:ffff::1]:1", nil, "2001:db8:1:2::/64"},
+		"IPv4 in IPv6":                           {"[::ffff:192.0.2.7]:1", nil, "192.0.2.7"},
+		"IPv4 in IPv6 behind a proxy":            {"10.0.0.1:1", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
+		"no address at all (a Unix domain peer)": {"@", nil, ""},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		r.RemoteAddr = c.socket
+		for _, f := range c.forwarded {
+			r.Header.Add("X-Forwarded-For", f)
+		}
+		if got := limitKey(h.clientAddr(r)); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestMeasureNamesTheRouteAndNeverThePath(t *testing.T) {
+	var routes []string
+	h := &handler{Config: Config{Log: slog.New(slog.DiscardHandler), Observe: func(route string, status int, _ float64) {
+		routes = append(routes, route)
+		if status != http.StatusTeapot {
+			t.Errorf("status %d", status)
+		}
+	}}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /things/{id}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	h.measure(mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/things/4711", nil))
+	if len(routes) != 1 || routes[0] != "GET /things/{id}" {
+		t.Errorf("observed %q", routes)
+	}
+}
+
+func FuzzClientAddr(f *testing.F) {
+	h := &handler{Config: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
+	f.Add("10.0.0.1:1", "198.51.100.1, 10.0.0.2")
+	f.Fuzz(func(t *testing.T, socket, forwarded string) {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		r.RemoteAddr = socket
+		r.Header.Set("X-Forwarded-For", forwarded)
+		_ = limitKey(h.clientAddr(r)) // must not panic
+	})
+}
