@@ -2,6 +2,7 @@ package mfa
 
 import (
 	"context"
+	"time"
 
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/storage"
@@ -24,6 +25,16 @@ func (s *Service) escalate(ctx context.Context, c storage.Challenge) error {
 	return s.store.ScheduleChallenge(ctx, c.ID, nextLook(c, ds, now))
 }
 
+// lookBy makes sure that the escalation looks at an open challenge by a time. A look that is due earlier is kept: it costs
+// nothing when the passcode is entered before, and otherwise sets the right date with all deliveries in view.
+func (s *Service) lookBy(ctx context.Context, c storage.Challenge, due time.Time) error {
+	now := s.clock.Now()
+	if !isOpen(c, now) || c.DueAt.After(now) && !c.DueAt.After(due) {
+		return nil
+	}
+	return s.store.ScheduleChallenge(ctx, c.ID, due)
+}
+
 // fallBack sends the one automatic SMS of a challenge. Taking the fallback is the conditional write that lets one of
 // all webhooks, timers and nodes through (OTP-06); what is read after it cannot change any more, so that a person who
 // tapped the button at the same moment does not get two.
@@ -43,7 +54,7 @@ func (s *Service) fallBack(ctx context.Context, c storage.Challenge, trigger str
 	if _, already := latest(sentOut(ds), storage.SMS); already {
 		return nil
 	}
-	d := s.newDelivery(c, storage.SMS, trigger, now)
+	d := s.newDelivery(c, ds, storage.SMS, trigger, now)
 	d.Automatic = true
 	phone, refused, err := s.takeSend(ctx, c, d, now)
 	if err != nil || refused != nil {

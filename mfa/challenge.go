@@ -105,7 +105,7 @@ func (s *Service) firstDelivery(c *storage.Challenge, phone storage.PhoneFactor,
 	case s.settings.admitsCountry(phone.Country) != nil, !hasWhatsApp && !smsAllowed:
 		return storage.Delivery{}, ErrNoChannel
 	}
-	d := s.newDelivery(*c, storage.WhatsApp, triggerFirst, now)
+	d := s.newDelivery(*c, nil, storage.WhatsApp, triggerFirst, now)
 	bySelf := smsAllowed && c.Policy.Fallback == FallbackAllow
 	switch {
 	case !hasWhatsApp:
@@ -123,10 +123,16 @@ func (s *Service) firstDelivery(c *storage.Challenge, phone storage.PhoneFactor,
 	return d, nil
 }
 
-func (s *Service) newDelivery(c storage.Challenge, ch storage.Channel, trigger string, now time.Time) storage.Delivery {
+// newDelivery makes the next message of a challenge. It is later than the ones before it even within a millisecond,
+// because storage gives deliveries back in the order of their creation.
+func (s *Service) newDelivery(c storage.Challenge, before []storage.Delivery, ch storage.Channel, trigger string, now time.Time) storage.Delivery {
+	created := now
+	if n := len(before); n > 0 && !created.After(before[n-1].CreatedAt) {
+		created = before[n-1].CreatedAt.Add(time.Millisecond)
+	}
 	return storage.Delivery{
 		ID: storage.NewID(), ChallengeID: c.ID, Channel: ch, Carrier: s.carriers[ch], Trigger: trigger,
-		State: storage.DeliveryQueued, CreatedAt: now, DueAt: now,
+		State: storage.DeliveryQueued, CreatedAt: created, DueAt: now,
 	}
 }
 
@@ -239,7 +245,7 @@ func (s *Service) sendMoreIn(ctx context.Context, challengeID, authRequestID str
 	case want.in > 0:
 		return &ThrottledError{RetryAt: now.Add(want.in)}, nil
 	}
-	d := s.newDelivery(c, want.channel, want.trigger, now)
+	d := s.newDelivery(c, ds, want.channel, want.trigger, now)
 	phone, allowed, err := s.takeSend(ctx, c, d, now)
 	if err != nil || allowed != nil {
 		return allowed, err

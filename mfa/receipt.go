@@ -164,15 +164,17 @@ func (s *Service) applied(ctx context.Context, d storage.Delivery, r Report, mov
 		}
 		s.watchers.notify(c.ID)
 	})
-	if !moved || r.Status == storage.DeliverySent {
-		return nil // nothing waits for "sent": the deadline counts from acceptance
-	}
-	if r.Status == storage.DeliveryFailed {
+	switch {
+	case !moved, r.Status == storage.DeliverySent: // nothing waits for "sent": the deadline counts from acceptance
+		return nil
+	case r.Status == storage.DeliveryFailed:
 		if err := s.learn(ctx, &c, d); err != nil {
 			return err
 		}
+		return s.escalate(ctx, c)
+	default:
+		return s.lookBy(ctx, c, nextLook(c, []storage.Delivery{d}, s.clock.Now()))
 	}
-	return s.escalate(ctx, c)
 }
 
 // notRequested ends a challenge whose person says that they did not ask for it: somebody else knows the password. It

@@ -64,9 +64,11 @@ func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) error 
 
 // prepare reads what a delivery needs, or drops it when nobody waits for it any more. Writing the challenge's row first
 // makes this wait for a verification in progress, and a verification for this: either it sees the message as going
-// out, or this sees that it has ended. The date written is only for the case that this process dies now.
+// out, or this sees that it has ended. The date written is the deadline of a message that is sent now; where another
+// one holds, the look that comes too early sets it.
 func (s *Service) prepare(ctx context.Context, d storage.Delivery) (j job, ready bool, err error) {
-	if err := s.store.ScheduleChallenge(ctx, d.ChallengeID, d.LeaseUntil); err != nil {
+	deadline := d.SendingAt.Add(s.settings.TemplateTTL + lateCopyMargin)
+	if err := s.store.ScheduleChallenge(ctx, d.ChallengeID, deadline); err != nil {
 		return j, false, err
 	}
 	c, err := s.store.Challenge(ctx, d.ChallengeID)
@@ -262,13 +264,14 @@ func (s *Service) accepted(ctx context.Context, j job, sent Sent) error {
 		if _, err := s.store.UpdateDelivery(ctx, stored, stored.State); err != nil {
 			return err
 		}
+		d = stored
 	}
 	e := toPhone(deliveryEvent(ctx, audit.PasscodeSent, j.challenge, d), j.phone)
 	if err := s.audit.Write(ctx, e); err != nil {
 		return err
 	}
 	s.store.AfterCommit(ctx, func() { s.watchers.notify(d.ChallengeID) })
-	return s.escalate(ctx, j.challenge)
+	return s.lookBy(ctx, j.challenge, nextLook(j.challenge, []storage.Delivery{d}, now))
 }
 
 // retryAt says whether and when a refused message is tried once more on its channel: only class R, only when it is

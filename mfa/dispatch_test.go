@@ -1,0 +1,584 @@
+package mfa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/internal/clock"
+	"github.com/parola-id/parola/storage"
+	"github.com/parola-id/parola/storage/storagetest"
+)
+
+func TestDispatch_FallsBackWhenWhatsAppDoesNotDeliver(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	w.work()
+	w.after(34900 * time.Millisecond)
+	w.wantTrail(c, "whatsapp first accepted")
+	w.after(200 * time.Millisecond)
+	w.wantTrail(c, "whatsapp first accepted", "sms not_delivered accepted")
+	d := w.last(c)
+	if !d.Automatic || w.reload(c).FallbackAt.IsZero() {
+		t.Errorf("delivery %+v", d)
+	}
+	w.report(d, storage.DeliveryFailed, Failure{Class: ClassFallback, Code: "30003"})
+	w.after(2 * time.Minute)
+	w.wantTrail(c, "whatsapp first accepted", "sms not_delivered failed") // and nothing more by itself
+}
+
+func TestDispatch_FallsBackWhenThePasscodeIsNotEntered(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	w.work()
+	w.clock.Advance(2 * time.Second)
+	w.report(w.last(c), storage.DeliveryDelivered)
+	w.after(59 * time.Second)
+	w.wantTrail(c, "whatsapp first delivered")
+	w.after(time.Second)
+	w.wantTrail(c, "whatsapp first delivered", "sms not_entered accepted")
+}
+
+func TestDispatch_ClassRIsTriedOnceMore(t *testing.T) {
+	busy := &Refused{Failure: Failure{Class: ClassRetry, Code: "131016"}, NotSent: true, CarrierDown: true}
+	for name, tt := range map[string]struct {
+		failures int
+		want     []string
+		calls    int
+	}{
+		"and may work then":        {1, []string{"whatsapp first accepted"}, 2},
+		"and then the SMS follows": {2, []string{"whatsapp first failed", "sms refused accepted"}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.whatsApp.answer = func(n int) error {
+				if n <= tt.failures {
+					return busy
+				}
+				return nil
+			}
+			c := w.begin()
+			w.work()
+			w.wantTrail(c, "whatsapp first queued")
+			w.after(900 * time.Millisecond)
+			w.wantTrail(c, "whatsapp first queued")
+			w.after(1100 * time.Millisecond)
+			w.wantTrail(c, tt.want...)
+			if got := len(w.whatsApp.sent()); got != tt.calls {
+				t.Errorf("%d calls", got)
+			}
+		})
+	}
+}
+
+func TestDispatch_ARefusalFallsBackAtOnce(t *testing.T) {
+	for class, want := range map[Class][]string{
+		ClassFallback: {"whatsapp first failed", "sms refused accepted"},
+		ClassConfig:   {"whatsapp first failed", "sms refused accepted"},
+		ClassNumber:   {"whatsapp first failed", "sms undeliverable accepted"},
+		ClassAlert:    {"whatsapp first failed"},
+	} {
+		t.Run(string(class), func(t *testing.T) {
+			w := newWorld(t)
+			w.whatsApp.answer = refuse(class, "1")
+			c := w.begin()
+			w.work()
+			w.after(time.Minute)
+			w.wantTrail(c, want...)
+			w.wantNoSecrets(w.passcode(c))
+		})
+	}
+}
+
+func TestDispatch_ALostAnswerFallsBackAtItsDeadlineAndIsNeverSentAgain(t *testing.T) {
+	w := newWorld(t)
+	w.whatsApp.answer = func(int) error { return errors.New("reset by peer") }
+	c := w.begin()
+	w.work()
+	w.after(34 * time.Second)
+	w.wantTrail(c, "whatsapp first unknown")
+	w.after(time.Second)
+	w.wantTrail(c, "whatsapp first unknown", "sms unknown accepted")
+	if len(w.whatsApp.sent()) != 1 {
+		t.Error("sent again on WhatsApp by itself")
+	}
+}
+
+func TestDispatch_AnUnknownSMSIsOfferedAgainAtOnceAndNotSentByItself(t *testing.T) {
+	w := newWorld(t)
+	w.whatsApp.answer = refuse(ClassFallback, "131049")
+	w.sms.answer = func(n int) error {
+		if n == 1 {
+			return errors.New("reset by peer")
+		}
+		return nil
+	}
+	c := w.begin()
+	w.work()
+	w.after(time.Minute)
+	w.wantTrail(c, "whatsapp first failed", "sms refused unknown")
+	p, err := w.Progress(w.ctx(), c.ID)
+	if err != nil || p.Stage != StageUnknown || p.ResendIn != 0 {
+		t.Errorf("progress %+v, %v", p, err)
+	}
+	if err := w.SendAgain(w.ctx(), c.ID, testRequest); err != nil {
+		t.Fatal(err)
+	}
+	w.work()
+	w.wantTrail(c, "whatsapp first failed", "sms refused unknown", "sms again accepted")
+}
+
+func TestOTP06_AFallbackThatALimitRefusesIsTold(t *testing.T) {
+	w := newWorld(t)
+	for range w.limits.SendsPerNumberHour - 1 {
+		w.begin()
+	}
+	w.whatsApp.answer = refuse(ClassFallback, "131049")
+	c := w.begin()
+	w.work()
+	w.wantTrail(c, "whatsapp first failed")
+	throttled := 0
+	for _, e := range w.events(audit.PasscodeSendRefused) {
+		if e.Reason == "throttled" && e.Channel == "sms" && e.ChallengeID == c.ID {
+			throttled++
+		}
+	}
+	if throttled != 1 {
+		t.Errorf("%d refusals are told", throttled)
+	}
+}
+
+// Intent before effect: while a carrier is called, the delivery is on disk as being sent.
+func TestREL03_SendingIsOnDiskBeforeTheCarrierIsCalled(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	asked := false
+	w.whatsApp.answer = func(int) error {
+		asked = true
+		w.wantTrail(c, "whatsapp first sending")
+		if d := w.last(c); d.SendingAt.IsZero() || d.LeaseUntil.IsZero() || d.Calls != 1 {
+			t.Errorf("delivery %+v", d)
+		}
+		return nil
+	}
+	w.work()
+	if !asked {
+		t.Fatal("not sent")
+	}
+}
+
+// kill leaves the database as a process leaves it that dies at the named moment, and returns the node that comes after.
+func kill(t *testing.T, moment string) (*world, storage.Challenge) {
+	database := storagetest.SQLite(t)
+	c := clock.NewManual(testStart)
+	first := newWorldOn(t, database.Open(t, storagetest.Options{}))
+	first.clock = c
+	first.Service.clock = c
+	challenge := first.begin()
+	claim := func() { // and die with the socket open
+		first.tx(func(ctx context.Context) error {
+			ds, err := first.db.ClaimQueued(ctx, c.Now(), c.Now().Add(sendLease), 1)
+			if err == nil && len(ds) != 1 {
+				err = fmt.Errorf("%d claimed", len(ds))
+			}
+			return err
+		})
+	}
+	switch moment {
+	case "queued":
+	case "sending":
+		claim()
+	case "the fallback wait":
+		first.work()
+		c.Advance(20 * time.Second)
+	case "sending the SMS":
+		first.whatsApp.answer = refuse(ClassFallback, "131049")
+		var calls sync.WaitGroup
+		if err := first.claimQueued(first.ctx(), &calls); err != nil {
+			t.Fatal(err)
+		}
+		calls.Wait()
+		claim()
+	}
+	next := newNode(t, database.Open(t, storagetest.Options{}), c)
+	next.person, next.phone = first.person, first.phone
+	return next, challenge
+}
+
+func TestREL03_KilledWhileQueued_TheNextNodeSends(t *testing.T) {
+	w, c := kill(t, "queued")
+	w.work()
+	w.wantTrail(c, "whatsapp first accepted")
+	if got := w.whatsApp.sent(); len(got) != 1 || got[0].Passcode.Reveal() != w.passcode(c) {
+		t.Errorf("%d messages", len(got))
+	}
+	if _, err := w.enter(c, w.passcode(c)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestREL03_KilledWhileSending_TheSMSFollowsAtTheDeadlineFromSending(t *testing.T) {
+	w, c := kill(t, "sending")
+	w.work()
+	w.wantTrail(c, "whatsapp first sending") // the lease may belong to a living node
+	w.after(sendLease + time.Second)
+	w.wantTrail(c, "whatsapp first unknown")
+	w.after(34*time.Second - sendLease - time.Second)
+	w.wantTrail(c, "whatsapp first unknown")
+	w.after(time.Second)
+	w.wantTrail(c, "whatsapp first unknown", "sms unknown accepted")
+	if len(w.whatsApp.sent()) != 0 {
+		t.Error("sent a second time on WhatsApp")
+	}
+	if _, err := w.enter(c, w.passcode(c)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestREL03_KilledInTheFallbackWait_TheSMSFollowsOnTime(t *testing.T) {
+	w, c := kill(t, "the fallback wait")
+	w.after(14 * time.Second)
+	w.wantTrail(c, "whatsapp first accepted")
+	w.after(time.Second)
+	w.wantTrail(c, "whatsapp first accepted", "sms not_delivered accepted")
+}
+
+func TestREL03_KilledWhileSendingTheSMS_ThePersonIsOfferedToSendAgain(t *testing.T) {
+	w, c := kill(t, "sending the SMS")
+	w.after(sendLease + time.Second)
+	w.wantTrail(c, "whatsapp first failed", "sms refused unknown")
+	if p, err := w.Progress(w.ctx(), c.ID); err != nil || p.ResendIn != 0 || p.Stage != StageUnknown {
+		t.Errorf("progress %+v, %v", p, err)
+	}
+	w.after(4 * time.Minute)
+	if len(w.sms.sent()) != 0 {
+		t.Error("an SMS was sent by itself")
+	}
+}
+
+func TestREL03_TwoNodesSendOnce(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, db storage.Store) {
+		a := newWorldOn(t, db)
+		b := newNode(t, db, a.clock)
+		const challenges = 5
+		for i := range challenges {
+			st := a.request()
+			st.AuthRequestID = fmt.Sprint(i)
+			if _, err := a.Start(a.ctx(), st); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.together(8, func(i int) error {
+			node := []*world{a, b}[i%2]
+			var calls sync.WaitGroup
+			defer calls.Wait()
+			return node.claimQueued(node.ctx(), &calls)
+		})
+		seen := map[string]int{}
+		for _, m := range append(a.whatsApp.sent(), b.whatsApp.sent()...) {
+			seen[m.DeliveryID]++
+		}
+		if len(seen) != challenges {
+			t.Errorf("%d of %d were sent", len(seen), challenges)
+		}
+		for id, n := range seen {
+			if n != 1 {
+				t.Errorf("%s was sent %d times", id, n)
+			}
+		}
+	})
+}
+
+func TestDispatch_DropsWhatNobodyWaitsFor(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	if _, err := w.enter(c, w.passcode(c)); err != nil {
+		t.Fatal(err)
+	}
+	w.work()
+	w.wantTrail(c, "whatsapp first skipped")
+	if len(w.whatsApp.sent()) != 0 {
+		t.Error("sent after the end")
+	}
+}
+
+func TestDispatch_AMessageThatWaitedTooLongIsOvertakenByTheSMS(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	w.clock.Advance(36 * time.Second) // no node was there
+	if err := w.lookAtDue(w.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	w.work()
+	w.wantTrail(c, "whatsapp first skipped", "sms not_delivered accepted")
+}
+
+func TestREL07_AnOpenCircuitSendsBySMSAtOnceAndProbesLater(t *testing.T) {
+	rest := 30 * time.Millisecond
+	w := newWorld(t, func(c *Config) { c.Settings.CircuitRest = 100 * time.Millisecond })
+	w.circuits = newCircuits(w.lanes, func() Settings { s := w.settings; s.CircuitRest = rest; return s }(), w.circuitChanged)
+	down := true
+	w.whatsApp.answer = func(int) error {
+		if down {
+			return &Refused{Failure: Failure{Class: ClassFallback, Code: "http_500"}, CarrierDown: true}
+		}
+		return nil
+	}
+	for range w.settings.CircuitFailures {
+		c := w.begin()
+		w.work()
+		w.wantTrail(c, "whatsapp first failed", "sms refused accepted")
+		if _, err := w.enter(c, w.passcode(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	calls := len(w.whatsApp.sent())
+	c := w.begin()
+	w.work()
+	w.wantTrail(c, "sms circuit accepted")
+	if got := len(w.whatsApp.sent()); got != calls {
+		t.Error("WhatsApp was called with its circuit open")
+	}
+	if want := (Alarm{Channel: storage.WhatsApp, Kind: "circuit_open"}); len(w.alarms) != 1 || w.alarms[0] != want {
+		t.Errorf("alarms %+v", w.alarms)
+	}
+	down = false
+	waitFor(t, func() bool { return !w.circuits.open(storage.WhatsApp) })
+	c = w.begin()
+	w.work()
+	w.wantTrail(c, "whatsapp first accepted")
+	if len(w.alarms) != 2 || w.alarms[1].Kind != "circuit_closed" {
+		t.Errorf("alarms %+v", w.alarms)
+	}
+}
+
+func TestREL07_RefusalsOfOneMessageDoNotOpenTheCircuit(t *testing.T) {
+	w := newWorld(t)
+	for range 3 * w.settings.CircuitFailures {
+		for _, class := range []Class{ClassFallback, ClassNumber, ClassAlert, ClassRetry} {
+			_, _ = w.circuits.do(storage.WhatsApp, func() (Sent, error) { return Sent{}, &Refused{Failure: Failure{Class: class}} })
+		}
+	}
+	if w.circuits.open(storage.WhatsApp) {
+		t.Error("it opened")
+	}
+}
+
+func TestREL07_ACallHasADeadline(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Settings.CallTimeout = 100 * time.Millisecond
+		c.Channels = map[storage.Channel]Channel{storage.WhatsApp: hanging{}, storage.SMS: c.Channels[storage.SMS]}
+	})
+	c := w.begin()
+	w.work()
+	w.wantTrail(c, "whatsapp first unknown")
+}
+
+type hanging struct{}
+
+func (hanging) Send(ctx context.Context, _ Message) (Sent, error) {
+	<-ctx.Done()
+	return Sent{}, ctx.Err()
+}
+
+func TestREL07_ASlowChannelDoesNotHoldUpTheOther(t *testing.T) {
+	release := make(chan struct{})
+	w := newWorld(t, func(c *Config) { c.Settings.Workers = 1 })
+	w.whatsApp.answer = func(int) error { <-release; return nil }
+	var calls sync.WaitGroup
+	w.begin()
+	if err := w.claimQueued(w.ctx(), &calls); err != nil {
+		t.Fatal(err)
+	}
+	waiting := w.begin(func(st *Start) { st.AuthRequestID = "waiting" })
+	w.tx(func(ctx context.Context) error {
+		return w.db.NoteNoWhatsApp(ctx, w.phone.Hash, testStart.Add(time.Hour))
+	})
+	quick := w.begin(func(st *Start) { st.AuthRequestID = "quick" })
+	for range 2 {
+		if err := w.claimQueued(w.ctx(), &calls); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitFor(t, func() bool { return len(w.sms.sent()) == 1 })
+	w.wantTrail(waiting, "whatsapp first queued")
+	close(release)
+	calls.Wait()
+	w.after(time.Second)
+	w.wantTrail(waiting, "whatsapp first accepted")
+	w.wantTrail(quick, "sms no_whatsapp accepted")
+}
+
+func TestREL06_APanicInAChannelLeavesAnUnknownOutcome(t *testing.T) {
+	w := newWorld(t)
+	w.whatsApp.answer = func(int) error { panic("secret " + testNumber) }
+	c := w.begin()
+	w.work()
+	w.wantTrail(c, "whatsapp first unknown")
+	w.wantEvents(audit.SystemPanic, 1)
+	w.wantNoSecrets(w.passcode(c))
+	w.whatsApp.answer = nil
+	next := w.begin()
+	w.work()
+	w.wantTrail(next, "whatsapp first accepted")
+}
+
+// stumbling fails the first updates of deliveries, as a database that is restarted does.
+type stumbling struct {
+	Store
+	left atomic.Int32
+}
+
+func (f *stumbling) UpdateDelivery(ctx context.Context, d storage.Delivery, from ...storage.DeliveryState) (bool, error) {
+	if f.left.Add(-1) >= 0 {
+		return false, errors.New("the database is away")
+	}
+	return f.Store.UpdateDelivery(ctx, d, from...)
+}
+
+func TestDispatch_AResultIsWrittenDownWhenStorageStumbles(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	store := &stumbling{Store: w.store}
+	store.left.Store(2)
+	w.store = store
+	w.work()
+	w.wantTrail(c, "whatsapp first accepted")
+	if len(w.whatsApp.sent()) != 1 {
+		t.Error("the message was sent again")
+	}
+}
+
+func TestDispatch_AChannelThatWasTakenAwayIsAnOperatorsFault(t *testing.T) {
+	database := storagetest.SQLite(t)
+	first := newWorldOn(t, database.Open(t, storagetest.Options{}))
+	c := first.begin()
+	w := newNode(t, database.Open(t, storagetest.Options{}), first.clock, func(cfg *Config) {
+		cfg.Channels = map[storage.Channel]Channel{storage.SMS: cfg.Channels[storage.SMS]}
+	})
+	w.work()
+	w.wantTrail(c, "whatsapp first failed", "sms refused accepted")
+	if len(w.alarms) != 1 || w.alarms[0].Code != "no_channel" {
+		t.Errorf("alarms %+v", w.alarms)
+	}
+}
+
+func TestDispatch_ALostRootSecretIsAnOperatorsFault(t *testing.T) {
+	database := storagetest.SQLite(t)
+	first := newWorldOn(t, database.Open(t, storagetest.Options{}))
+	c := first.begin()
+	w := newNode(t, database.Open(t, storagetest.Options{}), first.clock, func(cfg *Config) {
+		cfg.Keys = mustKeys([]byte("quite another root secret, 32 b."))
+	})
+	w.work()
+	if got := w.deliveries(c)[0]; got.State != storage.DeliveryFailed || got.FailureCode != "unknown_key" || got.FailureClass != "C" {
+		t.Errorf("delivery %+v", got)
+	}
+}
+
+func TestRun_SendsWithinMomentsAndStopsWhenTold(t *testing.T) {
+	w := newWorld(t)
+	w.poll = 10 * time.Second // only the wake-up can be this quick
+	ctx, stop := context.WithCancel(w.ctx())
+	done := make(chan error, 1)
+	go func() { done <- w.Service.Run(ctx) }()
+	c := w.begin()
+	waitFor(t, func() bool { return len(w.whatsApp.sent()) == 1 })
+	waitFor(t, func() bool { return w.last(c).State == storage.DeliveryAccepted })
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it goes on")
+	}
+}
+
+func TestREL12_RunFinishesWhatIsOnTheWire(t *testing.T) {
+	w := newWorld(t)
+	onTheWire, release := make(chan struct{}), make(chan struct{})
+	w.whatsApp.answer = func(int) error { close(onTheWire); <-release; return nil }
+	ctx, stop := context.WithCancel(w.ctx())
+	done := make(chan error, 1)
+	go func() { done <- w.Service.Run(ctx) }()
+	c := w.begin()
+	<-onTheWire
+	stop()
+	select {
+	case <-done:
+		t.Fatal("it stopped with a message on the wire")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	w.wantTrail(c, "whatsapp first accepted")
+}
+
+// panicking panics in the dispatcher's own loop.
+type panicking struct {
+	Store
+	left atomic.Int32
+}
+
+func (p *panicking) NextDue(ctx context.Context) (time.Time, error) {
+	if p.left.Add(-1) >= 0 {
+		panic("in the loop")
+	}
+	return p.Store.NextDue(ctx)
+}
+
+func TestREL06_ThePanickingLoopIsRestarted(t *testing.T) {
+	w := newWorld(t)
+	store := &panicking{Store: w.store}
+	store.left.Store(2)
+	w.store, w.poll = store, 5*time.Millisecond
+	ctx, stop := context.WithCancel(w.ctx())
+	done := make(chan error, 1)
+	go func() { done <- w.Service.Run(ctx) }()
+	waitFor(t, func() bool { return store.left.Load() < -2 })
+	w.begin()
+	waitFor(t, func() bool { return len(w.whatsApp.sent()) == 1 })
+	stop()
+	<-done
+	w.wantEvents(audit.SystemPanic, 2)
+}
+
+func TestNew_RefusesWhatCannotWork(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no store":        func(c *Config) { c.Store = nil },
+		"no channel":      func(c *Config) { c.Channels = nil },
+		"a life too long": func(c *Config) { c.Settings.PasscodeLife = 11 * time.Minute },
+		"too many tries":  func(c *Config) { c.Settings.Tries = 11 },
+		"a call too long": func(c *Config) { c.Settings.CallTimeout = 6 * time.Second },
+		"an unknown word": func(c *Config) { c.Settings.Fallback = "maybe" },
+		"nothing set":     func(c *Config) { c.Settings = Settings{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			cfg := Config{Store: w.store, Audit: w.audit, Keys: w.keys, Clock: w.clock, Throttle: w.throttle, Channels: w.channels, Settings: Defaults()}
+			change(&cfg)
+			if _, err := New(cfg); err == nil || !strings.HasPrefix(err.Error(), "mfa: ") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain")
+		}
+	}
+}
