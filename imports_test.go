@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"storage/internal/sqlstore": {"storage"},
 	"storage/sqlite":            {"storage", "storage/internal/sqlstore"},
 	"storage/postgres":          {"storage", "storage/internal/sqlstore"},
-	"storage/storagetest":       {"storage", "storage/sqlite", "storage/postgres"},
+	"storage/storagetest":       {"storage", "storage/internal/sqlstore", "storage/sqlite", "storage/postgres"},
 
 	"templates": {},
 
@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/reqinfo":  {},
 	"internal/acr":      {},
 	"internal/secret":   {},
+	"internal/username": {},
 	"internal/outbound": {"internal/clock"},
 	"internal/audit":    {"storage", "internal/clock", "internal/secret"},
 	"internal/throttle": {"storage", "internal/secret"},
@@ -44,7 +45,7 @@ var mayImport = map[string][]string{
 	"idp/oidc": {"storage", "internal/acr", "internal/audit", "internal/clock", "internal/outbound", "internal/reqinfo",
 		"internal/secret", "internal/throttle", "idp/session", "idp/signing"},
 	"idp/login": {"storage", "mfa", "templates", "idp/session", "idp/password", "internal/acr", "internal/audit",
-		"internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle"},
+		"internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle", "internal/username"},
 	"idp": {"storage", "templates", "idp/login", "idp/oidc", "idp/session", "internal/audit", "internal/clock",
 		"internal/reqinfo", "internal/throttle"},
 
@@ -62,7 +63,7 @@ var outside = map[string][]string{
 	"github.com/ory/fosite":       {"idp/oidc"},
 	"github.com/alexedwards/scs":  {"idp/session", "examples/webapp"},
 	"modernc.org/sqlite":          {"storage/sqlite"},
-	"github.com/jackc/pgx":        {"storage/postgres"},
+	"github.com/jackc/pgx":        {"storage/postgres", "storage/storagetest"},
 	"github.com/pressly/goose":    {"storage/internal/sqlstore", "storage/sqlite", "storage/postgres"},
 	"github.com/nyaruka":          {"mfa"},
 	"github.com/alecthomas/kong":  {"cmd/parola"},
