@@ -133,7 +133,7 @@ func (a *App) Listen(ctx context.Context) (err error) {
 // the wire finish within server.stop_within (REL-12). What is unsent stays in the database. Listen comes first, unless
 // the program serves Handler itself.
 func (a *App) Run(ctx context.Context) error {
-	if err := a.noteStart(ctx); err != nil {
+	if err := a.noteStart(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
