@@ -25,6 +25,11 @@ func refuse(format string, args ...any) error {
 	return &RefusedError{Reason: fmt.Sprintf(format, args...)}
 }
 
+func isRefusal(err error) bool {
+	var refused *RefusedError
+	return errors.As(err, &refused)
+}
+
 // Ended counts what an act on a person ended.
 type Ended struct {
 	Sessions int `json:"sessions"`
@@ -112,3 +117,6 @@ func fieldNames(names []string) string {
 	slices.Sort(names)
 	return strings.Join(slices.Compact(names), " ")
 }
+
+// Issuer is the public address.
+func (b *Base) Issuer() string { return b.config.Issuer }

@@ -110,3 +110,6 @@ var severities = map[string]string{
 	WebhookRejected: Warning, RateLimitHit: Warning, SSRFBlocked: Warning, CSRFBlocked: Warning, InputRejected: Warning,
 	SystemStart: Info, SystemStop: Info, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
 }
+
+// Known says whether kind is one that this release can write.
+func Known(kind string) bool { _, known := severities[kind]; return known }
