@@ -22,12 +22,15 @@ const (
 	writeWithin = 10 * time.Second
 	// streamsPerRequest is some tabs, and a few that have not noticed yet that they were closed.
 	streamsPerRequest = 3
+	// streamsAtOnce bounds those of the whole process (DOS-08); beyond it pages go on without live state.
+	streamsAtOnce = 4096
 )
 
 // streams counts the event streams of this process.
 type streams struct {
 	mu      sync.Mutex
 	open    map[string]int // by AuthRequest
+	all     int
 	closing chan struct{}
 	once    sync.Once
 }
@@ -36,17 +39,19 @@ func newStreams() *streams {
 	return &streams{open: map[string]int{}, closing: make(chan struct{})}
 }
 
-// enter counts a stream of an AuthRequest, unless it has enough. leave must be called once.
+// enter counts a stream of an AuthRequest, unless that or the process has enough. leave must be called once.
 func (s *streams) enter(id string) (leave func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[id] >= streamsPerRequest {
+	if s.open[id] >= streamsPerRequest || s.all >= streamsAtOnce {
 		return nil, false
 	}
 	s.open[id]++
+	s.all++
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.all--
 		if s.open[id]--; s.open[id] == 0 {
 			delete(s.open, id)
 		}

@@ -33,7 +33,7 @@ func (b *browser) watch(id string) (messages <-chan string, status int) {
 // next is the next message that holds the text; the stream's end is "".
 func (b *browser) next(messages <-chan string, text string) string {
 	b.t.Helper()
-	timeout := time.After(8 * time.Second)
+	timeout := time.After(20 * time.Second)
 	for {
 		select {
 		case m, ok := <-messages:

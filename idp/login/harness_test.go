@@ -65,17 +65,18 @@ type options struct {
 	limits   func(*throttle.Limits)
 	settings func(*mfa.Settings)
 	store    func(storage.Store) Store
+	database func(testing.TB) storagetest.Database
 }
 
 func newSite(t *testing.T, opts ...func(*options)) *site {
 	t.Helper()
 	t.Parallel()
-	var o options
+	o := options{database: storagetest.SQLite}
 	for _, opt := range opts {
 		opt(&o)
 	}
 	s := &site{t: t, clock: clock.NewManual(time.Now()), source: "192.0.2.1"}
-	s.store = storagetest.SQLite(t).Open(t, storagetest.Options{Observe: s.observe})
+	s.store = o.database(t).Open(t, storagetest.Options{Observe: s.observe})
 	keys, err := secret.New(bytes.Repeat([]byte("k"), secret.RootSize))
 	must(t, err)
 	s.keys = keys
@@ -155,6 +156,13 @@ func (s *site) startMFA(limiter *throttle.Throttle, writer *audit.Writer, o opti
 		webhooks.Close()
 		carriers.Close()
 	})
+}
+
+// onBoth runs a test on SQLite and on PostgreSQL.
+func onBoth(t *testing.T, run func(t *testing.T, s *site)) {
+	for name, database := range map[string]func(testing.TB) storagetest.Database{"sqlite": storagetest.SQLite, "postgres": storagetest.Postgres} {
+		t.Run(name, func(t *testing.T) { run(t, newSite(t, func(o *options) { o.database = database })) })
+	}
 }
 
 func must(t *testing.T, err error) {
@@ -276,7 +284,7 @@ type screen struct {
 func (s *site) newBrowser() *browser {
 	jar, err := cookiejar.New(nil)
 	must(s.t, err)
-	return &browser{site: s, http: &http.Client{Jar: jar, Timeout: 10 * time.Second,
+	return &browser{site: s, http: &http.Client{Jar: jar, Timeout: time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
@@ -419,7 +427,7 @@ func (s *site) arrived(number string, seen int) handset.InboxMessage {
 
 func (s *site) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(8 * time.Second); !ok(); {
+	for deadline := time.Now().Add(20 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("waited in vain for %s", what)
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parola-id/parola/idp/session"
 	"github.com/parola-id/parola/internal/acr"
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/storage"
@@ -380,30 +381,70 @@ func TestAClientThatIsGoneStopsTheLogin(t *testing.T) {
 	b.wantPage(http.StatusForbidden, pathPassword)
 }
 
-func TestPasswordsPostedAtOnceStartOneChallenge(t *testing.T) {
-	s := newSite(t)
-	b := s.newBrowser()
-	id := b.request("bank")
-	b.open(id)
-	action, form := b.page.fields(t, pathPassword)
-	form.Set("username", "anna")
-	form.Set("password", annasPassword)
-	tabs := make([]*browser, 4)
+// atOnce sends one filled-in form from several tabs at the same moment and returns the tabs.
+func (b *browser) atOnce(n int, path string, values ...string) []*browser {
+	b.t.Helper()
+	action, form := b.page.fields(b.t, path)
+	for i := 0; i < len(values); i += 2 {
+		form.Set(values[i], values[i+1])
+	}
+	tabs := make([]*browser, n)
 	var group sync.WaitGroup
 	for i := range tabs {
-		tabs[i] = s.newBrowser()
+		tabs[i] = b.newBrowser()
 		tabs[i].http.Jar.SetCookies(b.url("/"), b.http.Jar.Cookies(b.url("/")))
 		group.Go(func() { tabs[i].post(action, form) })
 	}
 	group.Wait()
-	won := 0
-	for _, tab := range tabs {
-		if tab.page.path == pathPasscode && tab.page.status == http.StatusOK {
-			won++
+	return tabs
+}
+
+func TestPasswordsPostedAtOnceStartOneChallenge(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		b := s.newBrowser()
+		b.open(b.request("bank"))
+		won := 0
+		for _, tab := range b.atOnce(4, pathPassword, "username", "anna", "password", annasPassword) {
+			if tab.page.path == pathPasscode && tab.page.status == http.StatusOK {
+				won++
+			}
 		}
+		if queued := len(s.events(audit.PasscodeQueued)); won != 1 || queued != 1 {
+			t.Errorf("%d tabs won and %d messages were queued, want one of each", won, queued)
+		}
+	})
+}
+
+func TestOTP03_PasscodesPostedAtOnceBeginOneSession(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		b, id, passcode := s.atPasscode()
+		signedIn := 0
+		for _, tab := range b.atOnce(8, pathPasscode, "passcode", passcode) {
+			if tab.current().ID != "" {
+				signedIn++
+			}
+		}
+		if created := len(s.events(audit.SessionCreated)); signedIn != 1 || created != 1 {
+			t.Errorf("%d tabs are signed in and %d sessions were created, want one of each", signedIn, created)
+		}
+		if p := s.saved(id).Progress; p.ReadyAt.IsZero() {
+			t.Errorf("saved progress %+v", p)
+		}
+	})
+}
+
+func TestForgottenTabsDoNotMakeRequestsTooLarge(t *testing.T) {
+	s := newSite(t)
+	b := s.newBrowser()
+	var last string
+	for range session.MaxRequests + 3 {
+		s.clock.Advance(time.Second)
+		last = b.request("bank")
 	}
-	if won != 1 || len(s.events(audit.PasscodeQueued)) != 1 {
-		t.Errorf("%d tabs won and %d messages were queued, want one of each", won, len(s.events(audit.PasscodeQueued)))
+	b.open(last)
+	b.wantPage(http.StatusOK, pathPassword)
+	if n := len(b.http.Jar.Cookies(b.url("/"))); n != session.MaxRequests {
+		t.Errorf("the browser keeps %d cookies", n)
 	}
 }
 

@@ -221,7 +221,6 @@ func (l *Login) passwordEvent(v *visit, try passwordTry, kind, reason string) st
 // rightPassword stores that the password was right, gives back what the try took, and starts the passcode, all in one
 // transaction. The request gets a new secret (SES-02): whoever knew the one before is left behind.
 func (l *Login) rightPassword(v *visit, try passwordTry, rehash *storage.PasswordFactor) {
-	l.knows(v, try.person.Username)
 	cookie, hash := l.Sessions.NewRequestCookie(v.id(), v.in.Request.ExpiresAt)
 	var m moved
 	err := l.Store.InTx(v.r.Context(), func(ctx context.Context) error {

@@ -104,6 +104,8 @@ type moved struct {
 	step Step
 	// retryAt is set when a sending limit refused the passcode that would be next: nothing was stored.
 	retryAt time.Time
+	// username is whom a page that follows without being stored is about.
+	username string
 }
 
 // move stores what change proved, with what Next makes of it, in one transaction with the events; then it follows the
@@ -139,6 +141,9 @@ func (l *Login) move(v *visit, change func(ctx context.Context, in *Input) error
 func (l *Login) arrive(v *visit, m moved) {
 	v.in = m.in
 	v.view.CSRF = l.formToken(m.in.Request)
+	if m.username != "" {
+		l.knows(v, m.username)
+	}
 	if !m.retryAt.IsZero() {
 		wait := v.wait(m.retryAt)
 		l.renderLater(v, http.StatusTooManyRequests, wait, templates.Error{
@@ -154,18 +159,21 @@ func (l *Login) arrive(v *visit, m moved) {
 func (l *Login) advance(ctx context.Context, v *visit, in Input, person storage.Person) (moved, error) {
 	step, p := Next(in), &in.Request.Progress
 	if step.Kind == AskPasscode && in.Challenge == NoChallenge {
-		refusal, err := l.startChallenge(ctx, v, &in, step, person)
-		if err != nil {
-			return moved{}, err
+		var err error
+		if person.ID == "" {
+			if person, err = l.Store.Person(ctx, step.PersonID); err != nil {
+				return moved{}, fmt.Errorf("read person: %w", err)
+			}
 		}
-		if !refusal.IsZero() {
-			return moved{in: v.in, step: step, retryAt: refusal}, nil
+		retryAt, err := l.startChallenge(ctx, v, &in, step, person)
+		if err != nil || !retryAt.IsZero() {
+			return moved{in: v.in, step: step, retryAt: retryAt, username: person.Username}, err
 		}
 		step = Next(in)
 	}
 	switch step.Kind {
 	case TellNoPhone, TellBlocked:
-		return moved{in: v.in, step: step}, nil
+		return moved{in: v.in, step: step, username: person.Username}, nil
 	case Refuse:
 		p.Refusal = step.Error
 	case Finish:
@@ -187,11 +195,6 @@ func (l *Login) advance(ctx context.Context, v *visit, in Input, person storage.
 // startChallenge starts the challenge of a step and notes it in the request, or what stands in its way. It returns when
 // to try again if a sending limit refused.
 func (l *Login) startChallenge(ctx context.Context, v *visit, in *Input, step Step, person storage.Person) (retryAt time.Time, err error) {
-	if person.ID == "" {
-		if person, err = l.Store.Person(ctx, step.PersonID); err != nil {
-			return time.Time{}, fmt.Errorf("read person: %w", err)
-		}
-	}
 	c, err := l.MFA.Start(ctx, mfa.Start{
 		PersonID: step.PersonID, AuthRequestID: in.Request.ID, ClientID: in.Client.ID, BrowserHash: in.Request.BrowserHash,
 		Purpose: step.Purpose, Locale: v.view.Language, Policy: l.policy(in.Client, person, step),
