@@ -97,4 +97,6 @@ type Events interface {
 	InsertCheckpoint(ctx context.Context, c Checkpoint) error
 	// Checkpoints returns checkpoints in sequence order, after the given sequence, at most limit.
 	Checkpoints(ctx context.Context, afterSequence int64, limit int) ([]Checkpoint, error)
+	// LastCheckpoint returns the newest checkpoint; ErrNotFound when there is none.
+	LastCheckpoint(ctx context.Context) (Checkpoint, error)
 }

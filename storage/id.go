@@ -18,10 +18,21 @@ func NewID() string {
 
 // NewTimeID returns an identifier that sorts by t to the millisecond and carries 80 random bits.
 func NewTimeID(t time.Time) string {
-	var b [16]byte
+	b := timeID(t)
+	return idEncoding.EncodeToString(b[:])
+}
+
+// NewOrderedID is NewTimeID with 64 random bits: those of one millisecond sort by n.
+func NewOrderedID(t time.Time, n uint16) string {
+	b := timeID(t)
+	binary.BigEndian.PutUint16(b[6:8], n)
+	return idEncoding.EncodeToString(b[:])
+}
+
+func timeID(t time.Time) (b [16]byte) {
 	rand.Read(b[:])
 	var ms [8]byte
 	binary.BigEndian.PutUint64(ms[:], uint64(t.UnixMilli()))
 	copy(b[:6], ms[2:])
-	return idEncoding.EncodeToString(b[:])
+	return b
 }

@@ -141,6 +141,8 @@ func testSeals(t *testing.T, db Database) {
 		same(t, wins, 1)
 	})
 	t.Run("checkpoints come in order, one per number", func(t *testing.T) {
+		_, err := s.LastCheckpoint(ctx)
+		isError(t, err, storage.ErrNotFound)
 		c := storage.Checkpoint{Sequence: 7, Head: []byte{7}, At: noon, KeyID: "k", Signature: []byte{1, 2}}
 		d := storage.Checkpoint{Sequence: 3, Head: []byte{3}, At: noon, KeyID: "k", Signature: []byte{3}}
 		write(t, s, func(ctx context.Context) error {
@@ -151,6 +153,7 @@ func testSeals(t *testing.T, db Database) {
 		})
 		same(t, must(s.Checkpoints(ctx, 0, 10))(t), []storage.Checkpoint{d, c})
 		same(t, must(s.Checkpoints(ctx, 3, 10))(t), []storage.Checkpoint{c})
+		same(t, must(s.LastCheckpoint(ctx))(t), c)
 		refused(t, s, storage.ErrConflict, func(ctx context.Context) error { return s.InsertCheckpoint(ctx, c) })
 	})
 }

@@ -138,7 +138,7 @@ func (s *server) dsn(database string) string {
 // stops the server and removes the directory.
 const keeper = `trap '' INT TERM HUP
 "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-	-c max_connections=200 -c shared_buffers=64MB >"$2/log" 2>&1 &
+	-c deadlock_timeout=100ms -c max_connections=200 -c shared_buffers=64MB >"$2/log" 2>&1 &
 server=$!
 cat >/dev/null
 kill -QUIT $server

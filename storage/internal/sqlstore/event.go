@@ -145,13 +145,21 @@ func (s *Store) InsertCheckpoint(ctx context.Context, c storage.Checkpoint) erro
 	return err
 }
 
+const selectCheckpoints = `SELECT sequence, head, at, key_id, signature FROM checkpoints `
+
+func scanCheckpoint(r row) (storage.Checkpoint, error) {
+	var c storage.Checkpoint
+	err := r.Scan(&c.Sequence, &c.Head, timeOf(&c.At), &c.KeyID, &c.Signature)
+	return c, err
+}
+
 // Checkpoints implements storage.Events.
 func (s *Store) Checkpoints(ctx context.Context, afterSequence int64, limit int) ([]storage.Checkpoint, error) {
-	scan := func(r row) (storage.Checkpoint, error) {
-		var c storage.Checkpoint
-		err := r.Scan(&c.Sequence, &c.Head, timeOf(&c.At), &c.KeyID, &c.Signature)
-		return c, err
-	}
-	return reading(scan).all(ctx, s, `SELECT sequence, head, at, key_id, signature FROM checkpoints
-		WHERE sequence > $1 ORDER BY sequence LIMIT $2`, afterSequence, bounded(limit, 100, 10000))
+	return reading(scanCheckpoint).all(ctx, s, selectCheckpoints+`WHERE sequence > $1 ORDER BY sequence LIMIT $2`,
+		afterSequence, bounded(limit, 100, 10000))
+}
+
+// LastCheckpoint implements storage.Events.
+func (s *Store) LastCheckpoint(ctx context.Context) (storage.Checkpoint, error) {
+	return reading(scanCheckpoint).one(ctx, s, selectCheckpoints+`ORDER BY sequence DESC LIMIT 1`)
 }
