@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -245,15 +246,67 @@ func TestDOS07_RequestsOfOneSourceAreLimited(t *testing.T) {
 	})
 }
 
-func TestA31_PAR_NothingIsOfferedThatIsNotBuilt(t *testing.T) {
+func TestA12_A13_A14_A15_A16_A31_NothingIsTakenThatIsNotOffered(t *testing.T) {
 	f := newFlow(t)
 	c := f.addClient(nil)
-	for _, uri := range []string{"urn:ietf:params:oauth:request_uri:x", "https://rp.example/request"} {
-		params := f.answered(f.authorize(authorizeForm(c, "request_uri", uri)))
-		if params.Get("error") != "request_uri_not_supported" {
-			t.Errorf("%s: %v", uri, params)
+	fetched := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the reference was fetched") }))
+	defer fetched.Close()
+	for _, tt := range []struct{ name, value, want string }{
+		{"request_uri", "urn:ietf:params:oauth:request_uri:x", "request_uri_not_supported"},
+		{"request_uri", fetched.URL, "request_uri_not_supported"},
+		{"request", "eyJhbGciOiJub25lIn0.e30.", "request_not_supported"},
+		{"registration", "{}", "registration_not_supported"},
+	} {
+		for _, scope := range []string{"openid", "read"} { // fosite looks at both only with openid
+			if params := f.answered(f.authorize(authorizeForm(c, tt.name, tt.value, "scope", scope))); params.Get("error") != tt.want {
+				t.Errorf("%s=%s: %v", tt.name, tt.value, params)
+			}
 		}
 	}
 	got := f.token(url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {c.ID}, "device_code": {"x"}})
 	got.refused(t, http.StatusBadRequest, "unsupported_grant_type")
+}
+
+func TestOA15_A23_ScopesAndResourcesAreComparedExactly(t *testing.T) {
+	f := newFlow(t)
+	c := f.addClient(func(c *storage.Client) {
+		c.Scopes, c.Audience = []string{"openid", "photo", "files.*"}, []string{"https://api.example/v1"}
+	})
+	for _, scope := range []string{"photo.read", "files.read", "Photo", "*"} {
+		params := f.answered(f.authorize(authorizeForm(c, "scope", "openid "+scope)))
+		if params.Get("error") != "invalid_scope" || strings.Contains(params.Get("error_description"), scope) {
+			t.Errorf("%s: %v", scope, params)
+		}
+	}
+	for _, resource := range []string{"https://api.example/v1/x", "https://api.example/v1?x", "https://api.example/v1/", "https://api.example"} {
+		if params := f.answered(f.authorize(authorizeForm(c, "scope", "openid", "resource", resource))); params.Get("error") != "invalid_target" {
+			t.Errorf("%s: %v", resource, params)
+		}
+	}
+	f.begun(f.authorize(authorizeForm(c, "scope", "files.* photo", "resource", "https://api.example/v1", "audience", "https://api.example/v1/x")))
+}
+
+func TestOA71_A21_MaxAgeIsReadOrRefused(t *testing.T) {
+	f := newFlow(t)
+	c := f.addClient(nil)
+	for text, want := range map[string]int64{"0": 0, "1": 1, "9223372036854775807": maxMaxAge} {
+		a := f.request(f.begun(f.authorize(authorizeForm(c, "max_age", text))))
+		if a.Request.MaxAge == nil || *a.Request.MaxAge != want {
+			t.Errorf("%s: saved %v", text, a.Request.MaxAge)
+		}
+	}
+	for _, text := range []string{"-1", "+1", "1.5", "1e3", "one", "9223372036854775808"} {
+		if params := f.answered(f.authorize(authorizeForm(c, "max_age", text))); params.Get("error") != "invalid_request" {
+			t.Errorf("%s: %v", text, params)
+		}
+	}
+}
+
+func TestA28_DescriptionsAreOurOwnSentences(t *testing.T) {
+	f := newFlow(t)
+	c := f.addClient(nil)
+	params := f.answered(f.authorize(authorizeForm(c, "scope", "openid <script>")))
+	if got := params.Get("error_description"); got != "scope is not one of this client's ("+correlation+")" {
+		t.Errorf("got %q", got)
+	}
 }

@@ -73,7 +73,8 @@ const (
 const retryAfterOutage = 5 * time.Second
 
 // asRefusal sorts an error: a refusal to tell, or false for an outage. fosite's errors keep only their code, and only
-// where it is a refusal; its server_error wraps whatever storage said.
+// where it is a refusal: their hints repeat what was sent, and server_error wraps whatever storage said. Codes that no
+// RFC knows become the one that fits.
 func asRefusal(err error) (*refusal, bool) {
 	var own *refusal
 	if errors.As(err, &own) {
@@ -84,16 +85,14 @@ func asRefusal(err error) (*refusal, bool) {
 		return nil, false
 	}
 	switch rfc.ErrorField {
-	case errInvalidRequest, errInvalidClient, errInvalidGrant, errUnauthorizedClient, errUnsupportedGrantType,
-		errUnsupportedResponseType, errInvalidScope, errAccessDenied, errLoginRequired, errInteractionRequired,
-		errConsentRequired, errRegistrationUnsupported:
-		return refuse(rfc.ErrorField, rfc.HintField), true
-	case "scope_not_granted":
-		return refuse(errInvalidScope, ""), true
-	case "unsupported_response_mode", "invalid_state", "insufficient_entropy":
-		return refuse(errInvalidRequest, rfc.HintField), true
-	case "token_inactive", "not_found":
-		return refuse(errInvalidGrant, ""), true
+	case errInvalidGrant, "token_inactive", "not_found":
+		return refuse(errInvalidGrant, "the code or token is not valid"), true
+	case errInvalidScope, "scope_not_granted":
+		return refuse(errInvalidScope, "scope is not one of this client's"), true
+	case errInvalidRequest, "unsupported_response_mode", "invalid_state", "insufficient_entropy":
+		return refuse(errInvalidRequest, "the request is malformed"), true
+	case errUnauthorizedClient, errUnsupportedGrantType, errUnsupportedResponseType:
+		return refuse(rfc.ErrorField, ""), true
 	}
 	return nil, false
 }

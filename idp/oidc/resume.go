@@ -17,6 +17,11 @@ import (
 // state and the browser's own cookies alone; r in the URL only says which request is meant. Of several calls for one
 // request exactly one answers: the update that ends the request decides.
 func (p *Provider) Resume(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet { // a HEAD, which routers take for a GET, would use the request up
+		w.Header().Set("Allow", http.MethodGet)
+		p.writePage(w, r, pageOnly(http.StatusMethodNotAllowed, PageMethod))
+		return
+	}
 	a, client, err := p.returning(r)
 	if err != nil {
 		p.writePage(w, r, err)

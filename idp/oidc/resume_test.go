@@ -43,14 +43,23 @@ func TestA26_FormPostIsAPageOfOurs(t *testing.T) {
 func TestOA26_TheAnswerBelongsToTheBrowserThatAsked(t *testing.T) {
 	f := newFlow(t)
 	c := f.addClient(nil)
+	declined := f.begun(f.authorize(authorizeForm(c)))
+	f.signIn(declined, func(a *storage.AuthRequest, _ *storage.Session) { a.Progress.Refusal = "access_denied" })
 	id := f.begun(f.authorize(authorizeForm(c)))
 	f.signIn(id, nil)
 	own := f.browser
 	f.newBrowser()
-	if got := f.resume(id); got.StatusCode != http.StatusForbidden || got.body != "page session_mismatch" {
-		t.Errorf("another browser gets %s %q", got.Status, got.body)
+	for _, id := range []string{id, declined} {
+		if got := f.resume(id); got.StatusCode != http.StatusForbidden || got.body != "page session_mismatch" {
+			t.Errorf("another browser gets %s %q", got.Status, got.body)
+		}
 	}
 	f.browser = own
+	head, _ := http.NewRequest(http.MethodHead, f.server.URL+"/authorize/resume?r="+id, nil)
+	if got := f.do(head); got.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("HEAD uses the request up: %s", got.Status)
+	}
+	f.answered(f.resume(declined))
 	f.answered(f.resume(id))
 	got := f.resume(id)
 	if got.StatusCode != http.StatusGone || got.body != "page expired_request" || got.Header.Get("Location") != "" {

@@ -170,7 +170,7 @@ func TestOA51_A8_ReuseOfARefreshTokenRevokesTheFamily(t *testing.T) {
 func TestA7_OA54_TheIdleLifeSlidesInsideTheAbsoluteOne(t *testing.T) {
 	f := newFlow(t)
 	c := f.addClient(nil)
-	start := f.clock.Now()
+	start, longest := f.clock.Now(), newToken(prefixRefresh)
 	got := f.issued(c)
 	f.clock.Advance(14*24*time.Hour - time.Millisecond)
 	for f.clock.Now().Before(start.Add(89 * 24 * time.Hour)) {
@@ -180,6 +180,15 @@ func TestA7_OA54_TheIdleLifeSlidesInsideTheAbsoluteOne(t *testing.T) {
 		f.clock.Advance(13 * 24 * time.Hour)
 	}
 	f.token(refreshForm(c, got.RefreshToken)).refused(t, http.StatusBadRequest, "invalid_grant") // past 90 days
+	last, grant, err := f.store.Token(context.Background(), storage.RefreshToken, f.keys.Hash(secret.TokenHash, got.RefreshToken))
+	if err != nil || !last.ExpiresAt.Equal(start.Add(90*24*time.Hour)) || !grant.RefreshUntil.Equal(last.ExpiresAt) {
+		t.Errorf("the last token ends %s, the grant %s: %v", last.ExpiresAt, grant.RefreshUntil, err)
+	}
+	f.tx(func(ctx context.Context) error { // a row that says it lives longer than its grant
+		last.Hash, last.ExpiresAt = f.keys.Hash(secret.TokenHash, longest), f.clock.Now().Add(time.Hour)
+		return f.store.InsertTokens(ctx, last)
+	})
+	f.token(refreshForm(c, longest)).refused(t, http.StatusBadRequest, "invalid_grant")
 
 	got = f.issued(c)
 	f.clock.Advance(14 * 24 * time.Hour)
