@@ -28,11 +28,12 @@ func (p *Provider) Resume(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := destinationOf(client, a.Request)
-	if a.Progress.Refusal == "" && a.Progress.ReadyAt.IsZero() {
-		seeOther(w, p.LoginPath+"?r="+a.ID) // came here by hand: the pages know what is left
+	session, err := p.admit(r, client, a)
+	if errors.Is(err, errSignInAgain) {
+		w.Header().Set("Cache-Control", "no-store")
+		seeOther(w, p.LoginPath+"?r="+a.ID)
 		return
 	}
-	session, err := p.admit(r, client, a)
 	if err != nil && !refusedToClient(err) {
 		p.writePage(w, r, err)
 		return
@@ -117,12 +118,17 @@ func (p *Provider) admit(r *http.Request, client storage.Client, a storage.AuthR
 	if a.Progress.Refusal != "" {
 		return storage.Session{}, refuse(refusalCode(a.Progress.Refusal), "")
 	}
+	if a.Progress.ReadyAt.IsZero() { // came here by hand: the pages know what is left
+		return storage.Session{}, errSignInAgain
+	}
 	session, err := p.Sessions.Current(r)
 	switch {
 	case err != nil && !notFound(err):
 		return session, err
-	case err != nil || session.ID != a.Progress.SessionID || session.PersonID != a.Progress.PersonID:
-		return session, signedOutMeanwhile(a)
+	case err != nil || session.ID != a.Progress.SessionID:
+		return session, sessionLost(a)
+	case session.PersonID != a.Progress.PersonID:
+		return session, pageOnly(http.StatusForbidden, PageSessionMismatch)
 	case a.Request.HintSubject != "" && a.Request.HintSubject != session.PersonID:
 		return session, refuse(errLoginRequired, "") // OA-72
 	case !freshEnough(session.AuthTime, a):
@@ -137,12 +143,15 @@ func (p *Provider) admit(r *http.Request, client storage.Client, a storage.AuthR
 	return session, err
 }
 
-// signedOutMeanwhile is for a browser whose session ended, or became another one, between the pages and here.
-func signedOutMeanwhile(a storage.AuthRequest) error {
+// errSignInAgain sends the browser back to the login pages, which decide anew from what there is.
+var errSignInAgain = errors.New("the login is not complete")
+
+// sessionLost is for a browser whose session ended, or became another one, between the pages and here.
+func sessionLost(a storage.AuthRequest) error {
 	if slices.Contains(a.Request.Prompt, "none") {
 		return refuse(errLoginRequired, "")
 	}
-	return pageOnly(http.StatusForbidden, PageSessionMismatch)
+	return errSignInAgain
 }
 
 // refusalCode lets through what the pages may decide; anything else is our own mistake.
@@ -170,13 +179,14 @@ func freshEnough(authTime time.Time, a storage.AuthRequest) bool {
 // consented says whether the person allowed this client what it asks for (OA-16): it is first-party, or they said so in
 // this request, or before and the request does not ask again.
 func (p *Provider) consented(ctx context.Context, client storage.Client, a storage.AuthRequest) (bool, error) {
-	if client.FirstParty {
+	asksAgain := slices.Contains(a.Request.Prompt, "consent")
+	if client.FirstParty && !asksAgain {
 		return true, nil
 	}
 	if !a.Progress.ConsentAt.IsZero() && containsAll(a.Progress.ConsentScopes, a.Request.Scopes) {
 		return true, nil
 	}
-	if slices.Contains(a.Request.Prompt, "consent") {
+	if asksAgain {
 		return false, nil
 	}
 	consent, err := p.Store.Consent(ctx, a.Progress.PersonID, client.ID)
