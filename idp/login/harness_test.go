@@ -93,7 +93,7 @@ func newSite(t *testing.T, opts ...func(*options)) *site {
 
 	mux := http.NewServeMux()
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := reqinfo.Info{CorrelationID: "correlation", Source: s.source, UserAgent: r.UserAgent()}
+		info := reqinfo.Info{CorrelationID: "request-correlation", Source: s.source, UserAgent: r.UserAgent()}
 		mux.ServeHTTP(w, r.WithContext(reqinfo.With(r.Context(), info)))
 	}))
 	t.Cleanup(s.server.Close)
@@ -292,7 +292,7 @@ func (s *site) newBrowser() *browser {
 func (b *browser) request(clientID string, changes ...func(*storage.AuthRequest)) string {
 	b.t.Helper()
 	now := b.clock.Now()
-	a := storage.AuthRequest{ID: storage.NewID(), ClientID: clientID, CorrelationID: "correlation", CreatedAt: now, ExpiresAt: now.Add(15 * time.Minute),
+	a := storage.AuthRequest{ID: storage.NewID(), ClientID: clientID, CorrelationID: "login-correlation", CreatedAt: now, ExpiresAt: now.Add(15 * time.Minute),
 		Request: storage.AuthRequestParams{RedirectURI: redirectURI, Scopes: []string{"openid", "profile"}}}
 	for _, change := range changes {
 		change(&a)

@@ -39,6 +39,13 @@ func TestLoginByPasswordAndPasscode(t *testing.T) {
 	if current.PersonID != "anna" || current.ACR != acr.PhoneNoSMS || current.Channel != "whatsapp" || slices.Contains(current.AMR, "sms") {
 		t.Errorf("session %+v", current)
 	}
+	chain, err := s.store.ListEvents(t.Context(), storage.EventFilter{AuthRequestID: id})
+	must(t, err)
+	for _, e := range chain {
+		if e.CorrelationID != "login-correlation" {
+			t.Errorf("event %s has the correlation id %q", e.Kind, e.CorrelationID)
+		}
+	}
 	for _, kind := range []string{audit.PasswordSuccess, audit.PasscodeQueued, audit.PasscodeSuccess, audit.SessionCreated} {
 		if e := s.events(kind); len(e) != 1 || e[0].AuthRequestID != id || e[0].PersonID != "anna" {
 			t.Errorf("events %s: %+v", kind, e)

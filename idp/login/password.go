@@ -62,7 +62,7 @@ type passwordTry struct {
 	name    string
 	person  storage.Person // zero when nobody has that name
 	factor  storage.PasswordFactor
-	browser string // a browser the person has used before, or empty
+	browser string // a browser the person has used before or is signed in with, or empty
 	budgets []storage.FailureBudget
 	spray   []storage.Throttle
 	counts  []int
@@ -127,6 +127,9 @@ func (l *Login) passwordTry(v *visit, step Step) (passwordTry, error) {
 		return try, err
 	}
 	try.browser = l.Sessions.KnownBrowser(v.r, try.person.ID)
+	if s := v.in.Session; try.browser == "" && s.ID != "" && s.PersonID == try.person.ID {
+		try.browser = "session " + s.ID // an open session is as good (PW-15)
+	}
 	try.budgets, try.spray = l.Throttle.PasswordTry(try.name, try.browser, reqinfo.From(ctx).Source)
 	return try, nil
 }

@@ -194,9 +194,21 @@ func TestPW15_AStrangerDoesNotLockAPersonOutOfTheirOwnBrowser(t *testing.T) {
 	stranger.wantPage(http.StatusTooManyRequests, pathPassword)
 
 	// The person comes through the same address even, and is asked for the password again.
-	own.open(own.request("bank", func(a *storage.AuthRequest) { a.Request.Prompt = []string{"login"} }))
+	again := func(a *storage.AuthRequest) { a.Request.Prompt = []string{"login"} }
+	own.open(own.request("bank", again))
 	if p := own.submit(pathPassword, templates.FieldPassword, annasPassword); p.path != pathPasscode {
 		t.Errorf("in her own browser anna gets %d at %s", p.status, p.path)
+	}
+	// An open session is enough, without the memory of the browser.
+	forgetful := s.newBrowser()
+	for _, c := range own.http.Jar.Cookies(own.url("/")) {
+		if !strings.HasSuffix(c.Name, "-browser") {
+			forgetful.http.Jar.SetCookies(own.url("/"), []*http.Cookie{c})
+		}
+	}
+	forgetful.open(forgetful.request("bank", again))
+	if p := forgetful.submit(pathPassword, templates.FieldPassword, annasPassword); p.path != pathPasscode {
+		t.Errorf("in her open session anna gets %d at %s", p.status, p.path)
 	}
 }
 

@@ -50,6 +50,10 @@ func (l *Login) open(w http.ResponseWriter, r *http.Request) (*visit, bool) {
 	case !l.Sessions.CheckRequest(r, request):
 		return nil, l.stop(v, http.StatusForbidden, templates.Error{Kind: templates.ErrorSessionMismatch})
 	}
+	// One correlation id for all requests of a login, in pages, events and logs.
+	info := reqinfo.From(r.Context())
+	info.CorrelationID = request.CorrelationID
+	v.r = r.WithContext(reqinfo.With(r.Context(), info))
 	v.in = Input{Request: request, Now: l.Clock.Now()}
 	v.in.Client, err = l.Store.Client(r.Context(), request.ClientID)
 	if errors.Is(err, storage.ErrNotFound) || err == nil && v.in.Client.Disabled {
@@ -152,7 +156,7 @@ func (l *Login) formTokenMatches(a storage.AuthRequest, token string) bool {
 func (v *visit) event(kind string) storage.Event {
 	info := reqinfo.From(v.r.Context())
 	return storage.Event{
-		Kind: kind, AuthRequestID: v.in.Request.ID, ClientID: v.in.Request.ClientID, CorrelationID: v.in.Request.CorrelationID,
+		Kind: kind, AuthRequestID: v.in.Request.ID, ClientID: v.in.Request.ClientID, CorrelationID: info.CorrelationID,
 		PersonID: v.in.Request.Progress.PersonID, SourceAddr: info.Source, UserAgent: info.UserAgent,
 	}
 }
