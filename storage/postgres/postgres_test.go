@@ -4,8 +4,6 @@ import (
 	"context"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/parola-id/parola/storage/postgres"
 	"github.com/parola-id/parola/storage/storagetest"
 )
@@ -14,16 +12,10 @@ func TestContract(t *testing.T) { storagetest.Run(t, storagetest.Postgres) }
 
 func TestMigrations(t *testing.T) {
 	dsn := storagetest.EmptyPostgresDSN(t)
-	storagetest.RunMigrations(t, func(t testing.TB) *postgres.Store { return open(t, dsn) }, func(t testing.TB, statement string) {
-		conn, err := pgx.Connect(context.Background(), dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close(context.Background())
-		if _, err := conn.Exec(context.Background(), statement); err != nil {
-			t.Fatal(err)
-		}
-	})
+	storagetest.RunMigrations(t, func(t testing.TB) *postgres.Store { return open(t, dsn) },
+		func(t testing.TB, statement string, args ...any) {
+			storagetest.ExecPostgres(t, dsn, statement, args...)
+		})
 }
 
 func TestOpenRefusesWhatCannotWork(t *testing.T) {

@@ -2,7 +2,6 @@ package sqlite_test
 
 import (
 	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,16 +14,8 @@ func TestContract(t *testing.T) { storagetest.Run(t, storagetest.SQLite) }
 
 func TestMigrations(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a new % file?.db")
-	storagetest.RunMigrations(t, func(t testing.TB) *sqlite.Store { return open(t, path) }, func(t testing.TB, statement string) {
-		db, err := sql.Open("sqlite", "file:"+filepath.Dir(path)+"/a%20new%20%25%20file%3F.db")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		if _, err := db.Exec(statement); err != nil {
-			t.Fatal(err)
-		}
-	})
+	storagetest.RunMigrations(t, func(t testing.TB) *sqlite.Store { return open(t, path) },
+		func(t testing.TB, statement string, args ...any) { storagetest.ExecSQLite(t, path, statement, args...) })
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file is %v, %v; want mode 0600", info.Mode(), err)

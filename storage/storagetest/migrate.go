@@ -10,7 +10,7 @@ import (
 
 // RunMigrations holds a backend to what is asked of a schema. open returns another node on one empty database, exec runs
 // a statement there behind the store's back.
-func RunMigrations(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec func(t testing.TB, statement string)) {
+func RunMigrations(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec func(t testing.TB, statement string, args ...any)) {
 	ctx := context.Background()
 	first, second := open(t), open(t)
 	isError(t, first.CheckSchema(ctx), sqlstore.ErrSchema)

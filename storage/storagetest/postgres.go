@@ -134,6 +134,20 @@ func (s *server) dsn(database string) string {
 	return dsn
 }
 
+// ExecPostgres runs a statement on a database.
+func ExecPostgres(t testing.TB, dsn, statement string, args ...any) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, statement, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // keeper runs the server until its standard input ends, which is when the test binary is gone, however it went; then it
 // stops the server and removes the directory.
 const keeper = `trap '' INT TERM HUP

@@ -23,6 +23,8 @@ type Options struct {
 // Database is a fresh, migrated database that is gone when the test ends. Each Open is another node on it.
 type Database struct {
 	Open func(t testing.TB, o Options) storage.Store
+	// Exec runs a statement behind the stores' back, as somebody with access to the database might.
+	Exec func(t testing.TB, statement string, args ...any)
 }
 
 // New returns a store on a fresh SQLite file.
@@ -37,11 +39,17 @@ func Each(t *testing.T, run func(t *testing.T, s storage.Store)) {
 	t.Run("postgres", func(t *testing.T) { run(t, Postgres(t).Open(t, Options{})) })
 }
 
+// EachDatabase is Each for a test that needs several nodes or the database itself.
+func EachDatabase(t *testing.T, run func(t *testing.T, db Database)) {
+	t.Run("sqlite", func(t *testing.T) { run(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { run(t, Postgres(t)) })
+}
+
 // SQLite returns a fresh SQLite database.
 func SQLite(t testing.TB) Database {
 	t.Helper()
 	path := SQLiteFile(t)
-	return Database{Open: func(t testing.TB, o Options) storage.Store {
+	open := func(t testing.TB, o Options) storage.Store {
 		t.Helper()
 		// OFF: what these tests are about does not survive a power cut anyway.
 		store, err := sqlite.Open(context.Background(), sqlite.Config{
@@ -52,6 +60,10 @@ func SQLite(t testing.TB) Database {
 		}
 		t.Cleanup(func() { store.Close() })
 		return store
+	}
+	return Database{Open: open, Exec: func(t testing.TB, statement string, args ...any) {
+		t.Helper()
+		ExecSQLite(t, path, statement, args...)
 	}}
 }
 
@@ -59,7 +71,7 @@ func SQLite(t testing.TB) Database {
 func Postgres(t testing.TB) Database {
 	t.Helper()
 	dsn := PostgresDSN(t)
-	return Database{Open: func(t testing.TB, o Options) storage.Store {
+	open := func(t testing.TB, o Options) storage.Store {
 		t.Helper()
 		store, err := postgres.Open(context.Background(), postgres.Config{DSN: dsn, Wait: o.Wait, Observe: o.Observe})
 		if err != nil {
@@ -67,5 +79,9 @@ func Postgres(t testing.TB) Database {
 		}
 		t.Cleanup(func() { store.Close() })
 		return store
+	}
+	return Database{Open: open, Exec: func(t testing.TB, statement string, args ...any) {
+		t.Helper()
+		ExecPostgres(t, dsn, statement, args...)
 	}}
 }

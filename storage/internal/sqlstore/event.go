@@ -13,8 +13,8 @@ const eventColumns = `id, version, at, kind, outcome, reason, severity, person_i
 	auth_request_id, grant_id, challenge_id, delivery_id, jti, correlation_id, trace_id, source_addr, user_agent, channel, node,
 	release, data`
 
-// appendAtOnce keeps one statement under PostgreSQL's and SQLite's number of parameters.
-const appendAtOnce = 500
+// appendAtOnce bounds one statement: the SQLite driver looks for each parameter's value among all of them.
+const appendAtOnce = 50
 
 func scanEvent(r row) (storage.Event, error) {
 	var e storage.Event
