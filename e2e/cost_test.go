@@ -29,7 +29,7 @@ const (
 // without JavaScript and no second look at any page. What Meta's receipts add is counted apart: how many come, and when,
 // is Meta's business.
 func TestWholeLoginCosts(t *testing.T) {
-	for name, dsn := range databases(t) {
+	for name, dsn := range databases {
 		t.Run(name, func(t *testing.T) {
 			receipts := newReceipts(t)
 			in := harness.Install(t, harness.Options{DSN: dsn(t), Webhook: receipts.url,
@@ -178,13 +178,5 @@ func (r *receipts) replay(t *testing.T, address string, n int) {
 		if resp.StatusCode != http.StatusOK {
 			t.Fatalf("the provider answered %d to a receipt", resp.StatusCode)
 		}
-	}
-}
-
-// databases are where tests of both run: a DSN for PostgreSQL, none for SQLite.
-func databases(testing.TB) map[string]func(testing.TB) string {
-	return map[string]func(testing.TB) string{
-		"sqlite":   func(testing.TB) string { return "" },
-		"postgres": postgresDSN,
 	}
 }

@@ -44,6 +44,7 @@ type Installation struct {
 	HandsetURL string
 
 	environment []string
+	called      map[string]*atomic.Int64 // by channel
 	t           testing.TB
 }
 
@@ -127,7 +128,8 @@ func (in *Installation) startHandset(webhook string, deliverAfter time.Duration)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(in.Handset)
+	in.called = map[string]*atomic.Int64{"whatsapp": new(atomic.Int64), "sms": new(atomic.Int64)}
+	server := httptest.NewServer(in.counting(in.Handset))
 	in.HandsetURL = server.URL
 	t.Cleanup(func() {
 		_ = in.Handset.Close()
@@ -135,6 +137,23 @@ func (in *Installation) startHandset(webhook string, deliverAfter time.Duration)
 		server.Close()
 	})
 }
+
+// counting counts what the carriers are asked to send, whatever they answer.
+func (in *Installation) counting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/messages"):
+			in.called["whatsapp"].Add(1)
+		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/Messages.json"):
+			in.called["sms"].Add(1)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Calls is how often the carrier of a channel was asked to send, over all numbers, including what it refused or left
+// without an answer.
+func (in *Installation) Calls(channel string) int { return int(in.called[channel].Load()) }
 
 // Person is somebody who can sign in.
 type Person struct {
