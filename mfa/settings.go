@@ -20,7 +20,7 @@ const (
 const (
 	NotEnteredSend = "send" // an SMS follows by itself
 	NotEnteredAsk  = "ask"  // the button is offered
-	NotEnteredOff  = "off"  // the button is not even pointed out
+	NotEnteredOff  = "off"  // it has arrived: no SMS, the button is not offered either
 )
 
 // Settings are what an operator may set (configuration `mfa.*`).

@@ -301,6 +301,34 @@ func TestOTP02_APasscodeEndsWithItsTime(t *testing.T) {
 	w.wantEvents(audit.Partial, 1)
 }
 
+// expiring is a store that hands out what has expired too.
+type expiring struct {
+	Store
+	challenge string
+}
+
+func (e expiring) ClaimDueChallenges(ctx context.Context, _, _ time.Time, _ int) ([]storage.Challenge, error) {
+	c, err := e.Store.Challenge(ctx, e.challenge)
+	return []storage.Challenge{c}, err
+}
+
+func TestOTP27_AChallengeThatNobodyAnswersIsTold(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	w.store = expiring{w.store, c.ID}
+	w.clock.Advance(5 * time.Minute)
+	for range 2 {
+		if err := w.lookAtDue(w.ctx()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.reload(c); got.End != storage.ChallengeExpired {
+		t.Errorf("it ended as %q", got.End)
+	}
+	w.wantEvents(audit.PasscodeExpired, 1)
+	w.wantEvents(audit.Partial, 1)
+}
+
 func TestREL11_ABackwardClockRevivesNothing(t *testing.T) {
 	w := newWorld(t)
 	c := w.begin()
