@@ -287,11 +287,17 @@ func TestOA50_WhoGetsARefreshToken(t *testing.T) {
 		{"offline_access brings one", nil, "openid offline_access", true},
 		{"without offline_access there is none", nil, "openid", false},
 		{"a first-party client may always have one", func(c *storage.Client) { c.AlwaysRefresh = true }, "openid", true},
+		{"a third party may not, whatever it registered", func(c *storage.Client) { c.AlwaysRefresh, c.FirstParty = true, false }, "openid", false},
 		{"a client without the grant type has none", func(c *storage.Client) { c.GrantTypes = []string{"authorization_code"} }, "openid offline_access", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFlow(t)
-			got := f.issued(f.addClient(tt.client), "scope", tt.scope)
+			c := f.addClient(tt.client)
+			f.tx(func(ctx context.Context) error {
+				return f.store.PutConsent(ctx, storage.Consent{PersonID: f.person.ID, ClientID: c.ID, Scopes: c.Scopes,
+					GrantedAt: f.clock.Now(), ExpiresAt: f.clock.Now().Add(time.Hour)})
+			})
+			got := f.issued(c, "scope", tt.scope)
 			if (got.RefreshToken != "") != tt.want {
 				t.Errorf("refresh token: %v, want %v", got.RefreshToken != "", tt.want)
 			}
