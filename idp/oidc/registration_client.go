@@ -280,11 +280,13 @@ func (r *Registration) setPolicy(c *storage.Client, _ RegistrationDefaults) erro
 	return nil
 }
 
+// oneOf refuses a value that is not on the list; an empty one stands for an absent member.
 func oneOf(member, value string, allowed ...string) error {
 	if slices.Contains(allowed, value) {
 		return nil
 	}
-	return fmt.Errorf("%s: %q is not one of %s", member, value, strings.Join(slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == "" }), ", "))
+	named := slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == "" })
+	return fmt.Errorf("%s: %q is not one of %s", member, value, strings.Join(named, ", "))
 }
 
 func allOf(member string, values []string, allowed ...string) error {

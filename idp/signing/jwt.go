@@ -60,7 +60,7 @@ func (s *Signer) Verify(ctx context.Context, token string) (claims json.RawMessa
 	if err != nil {
 		return nil, "", err
 	}
-	// Without this comparison an RSA key's public half could be offered to another algorithm.
+	// A key verifies the one algorithm it was made for, whatever the header would like.
 	if k == nil || k.record.Alg != header.Algorithm {
 		return nil, "", fmt.Errorf("%w: no key of this kid and alg", ErrInvalid)
 	}
