@@ -211,23 +211,10 @@ func TestOA76_StepUpAsksForThePasscodeOnly(t *testing.T) {
 		t.Fatalf("a login by SMS is told as %+v", before)
 	}
 	must(t, s.handset.SetSwitches(annasPhone, handset.Switches{}))
-	s.clock.Advance(25 * time.Hour) // forgets that the number had no WhatsApp …
-	b.signIn("bank")                // … and needs a new session
-	must(t, s.handset.SetSwitches(annasPhone, handset.Switches{NoWhatsApp: "refused"}))
-	id := b.request("bank", func(a *storage.AuthRequest) { a.Request.Prompt = []string{"login"} })
-	b.open(id)
-	seen := len(s.handset.Inbox(annasPhone))
-	b.submit(pathPassword, "password", annasPassword)
-	b.typePasscode(s.arrived(annasPhone, seen).Passcode)
-	before = b.current()
-	if before.ACR != acr.Phone {
-		t.Fatalf("session %+v", before)
-	}
-	must(t, s.handset.SetSwitches(annasPhone, handset.Switches{}))
 
 	s.clock.Advance(time.Minute)
-	seen = len(s.handset.Inbox(annasPhone))
-	id = b.request("bank", func(a *storage.AuthRequest) { a.Request.EssentialACR = []string{acr.PhoneNoSMS} })
+	seen := len(s.handset.Inbox(annasPhone))
+	id := b.request("bank", func(a *storage.AuthRequest) { a.Request.EssentialACR = []string{acr.PhoneNoSMS} })
 	b.open(id)
 	b.wantPage(http.StatusOK, pathPasscode)
 	b.wantText("anna")
