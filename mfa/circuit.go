@@ -77,7 +77,7 @@ func (s *Service) circuitChanged(ch storage.Channel, open bool) {
 }
 
 // sampler lets the first of a kind through, and then one per interval: an alarm or a log under attack must not become
-// the attack. It forgets the oldest kinds beyond a bound.
+// the attack. Beyond a bound it forgets what it has seen rather than grow.
 type sampler struct {
 	every time.Duration
 	mu    sync.Mutex

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -295,9 +296,10 @@ func (s *Service) tellUnknown(ctx context.Context, d storage.Delivery) error {
 	return s.escalate(ctx, c)
 }
 
-// panicked tells of a panic that was caught. The value is not logged: it may hold what must not be.
+// panicked tells of a panic that was caught. The value is not logged: it may hold what must not be. A stack shows
+// addresses, not texts.
 func (s *Service) panicked(worker string, value any) {
-	s.log.Error("worker panicked", "worker", worker, "type", fmt.Sprintf("%T", value))
+	s.log.Error("worker panicked", "worker", worker, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 	err := s.store.InTx(context.Background(), func(ctx context.Context) error {
 		return s.audit.Write(ctx, storage.Event{Kind: audit.SystemPanic, Outcome: audit.Failure, Reason: worker})
 	})

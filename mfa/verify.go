@@ -119,6 +119,8 @@ func (s *Service) countTry(ctx context.Context, a Attempt, typed Passcode) (try,
 	})
 	var throttled *ThrottledError
 	switch {
+	case errors.Is(err, errForeign):
+		return try{}, errForeign
 	case errors.As(err, &throttled):
 		return try{}, s.throttled(ctx, t.challenge, throttled)
 	case err != nil:

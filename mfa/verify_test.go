@@ -430,3 +430,30 @@ func (w *world) together(n int, f func(int) error) map[string]int {
 	wg.Wait()
 	return results
 }
+
+func TestOTP03_OfTwoRightOnesThatWereCountedTogetherOneIsTaken(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	typed := NewPasscode(w.passcode(c))
+	var tries []try
+	for range 2 {
+		counted, err := w.countTry(w.ctx(), w.attempt(c, typed.digits), typed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tries = append(tries, counted)
+	}
+	calls := 0
+	then := func(context.Context, Verified) error { calls++; return nil }
+	if _, err := w.consume(w.ctx(), tries[0], then); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.consume(w.ctx(), tries[1], then); asEnded(err) != "ended verified" {
+		t.Errorf("got %v", err)
+	}
+	if calls != 1 {
+		t.Errorf("the caller's part ran %d times", calls)
+	}
+	w.wantEvents(audit.PasscodeSuccess, 1)
+	w.wantEvents(audit.PasscodeReplayed, 1)
+}
