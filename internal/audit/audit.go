@@ -8,6 +8,8 @@ package audit
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/parola-id/parola/internal/clock"
 	"github.com/parola-id/parola/storage"
@@ -28,6 +30,11 @@ type Writer struct {
 	clock   clock.Clock
 	node    string
 	release string
+
+	// Events of one millisecond keep the order in which this process wrote them: count is how many there were before.
+	mu    sync.Mutex
+	last  int64
+	count uint16
 }
 
 // Config is what a Writer needs. Node and Release name this process and its version in every event.
@@ -53,7 +60,7 @@ func (w *Writer) Write(ctx context.Context, events ...storage.Event) error {
 		if !known {
 			return fmt.Errorf("write audit event: kind %q is not documented", e.Kind)
 		}
-		e.ID, e.At, e.Version = storage.NewTimeID(now), now, SchemaVersion
+		e.ID, e.At, e.Version = w.id(now), now, SchemaVersion
 		e.Node, e.Release, e.Severity = w.node, w.release, severity
 		if e.Outcome == "" {
 			e.Outcome = Success
@@ -63,4 +70,15 @@ func (w *Writer) Write(ctx context.Context, events ...storage.Event) error {
 		return fmt.Errorf("write audit event %s: %w", events[0].Kind, err)
 	}
 	return nil
+}
+
+func (w *Writer) id(now time.Time) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ms := now.UnixMilli(); ms != w.last {
+		w.last, w.count = ms, 0
+	}
+	n := w.count
+	w.count++
+	return storage.NewOrderedID(now, n)
 }
