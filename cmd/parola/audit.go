@@ -12,8 +12,10 @@ import (
 )
 
 type auditCommands struct {
-	List auditList `cmd:"" help:"List events, newest first."`
-	Show auditShow `cmd:"" help:"Show everything that belongs to one login, in order."`
+	List      auditList      `cmd:"" help:"List events, newest first."`
+	Show      auditShow      `cmd:"" help:"Show everything that belongs to one login, in order."`
+	Verify    auditVerify    `cmd:"" help:"Say whether the log was changed."`
+	PublicKey auditPublicKey `cmd:"" help:"Print the public key that verifies the log."`
 }
 
 type auditList struct {

@@ -19,6 +19,7 @@ import (
 //	stdin TEXT           what the next command reads; \n is a line break
 //	file NAME MODE       writes the lines that follow, up to one that says "end", into ${DIR}/NAME
 //	session NAME         gives a person a session and a grant; keeps SID and GRANT
+//	seal                 seals the audit log, as a server does; tamper SQL changes the database behind its back
 //	env NAME VALUE       sets a variable of the environment; unset NAME removes it
 //
 // ${DIR} is the script's own directory; the configuration is ${DIR}/parola.yaml.
@@ -132,6 +133,10 @@ func (s *script) step(verb, rest string) {
 		s.stdin = strings.ReplaceAll(rest, `\n`, "\n")
 	case "session":
 		s.vars["SID"], s.vars["GRANT"] = s.signIn(rest)
+	case "seal":
+		s.seal()
+	case "tamper":
+		s.tamper(rest)
 	case "env":
 		name, value, _ := strings.Cut(rest, " ")
 		s.env[name] = value
@@ -151,13 +156,18 @@ func (s *script) mustHaveSucceeded() {
 
 func (s *script) execute(command string) {
 	s.command, s.expected = "parola "+command, false
+	var out, err bytes.Buffer
+	s.code = s.main().Run(s.t.Context(), splitWords(command), strings.NewReader(s.stdin), &out, &err)
+	s.out, s.err, s.stdin = out.String(), err.String(), ""
+}
+
+// main is the program in the script's environment.
+func (s *script) main() Main {
 	m := Main{Release: "1.2.3", LookupEnv: func(name string) (string, bool) { v, ok := s.env[name]; return v, ok }}
 	for name, value := range s.env {
 		m.Environ = append(m.Environ, name+"="+value)
 	}
-	var out, err bytes.Buffer
-	s.code = m.Run(s.t.Context(), splitWords(command), strings.NewReader(s.stdin), &out, &err)
-	s.out, s.err, s.stdin = out.String(), err.String(), ""
+	return m
 }
 
 // file writes a file and returns how many lines it took.
@@ -172,7 +182,8 @@ func (s *script) file(rest string, lines []string) int {
 			s.t.Fatal(err)
 		}
 		path := filepath.Join(s.dir, name)
-		if err := os.WriteFile(path, []byte(strings.Join(lines[:i], "\n")+"\n"), perm); err != nil {
+		content := os.Expand(strings.Join(lines[:i], "\n")+"\n", s.value)
+		if err := os.WriteFile(path, []byte(content), perm); err != nil {
 			s.t.Fatal(err)
 		}
 		if err := os.Chmod(path, perm); err != nil { // the umask has had its say

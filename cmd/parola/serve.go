@@ -29,6 +29,10 @@ func (serveCommand) Run(c *invocation) error {
 		if err != nil {
 			return err
 		}
+		if err := a.Listen(ctx); err != nil {
+			return err
+		}
+		c.printf("parola %s serves %s\n", c.Release, b.Issuer())
 		return a.Run(ctx)
 	})
 }

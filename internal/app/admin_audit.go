@@ -3,10 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/parola-id/parola/internal/audit"
@@ -67,67 +64,19 @@ func (b *Base) noteRead(ctx context.Context, e storage.Event) error {
 	return nil
 }
 
-// maxLoginEvents bounds what one login is shown with.
-const maxLoginEvents = 5000
-
 // LoginEvents returns the events of one login in time order, from the authorization request over every message and
 // receipt to its tokens and their refreshes. id is that of an AuthRequest, challenge, session or grant, a jti, or a
 // correlation id. That somebody read them is an event too (LOG-08).
 func (b *Base) LoginEvents(ctx context.Context, id string) ([]storage.Event, error) {
-	t := trail{events: b.store, found: make(map[string]storage.Event), asked: make(map[storage.EventFilter]bool)}
-	for _, f := range []storage.EventFilter{
-		{AuthRequestID: id}, {CorrelationID: id}, {GrantID: id}, {ChallengeID: id}, {SessionID: id}, {JTI: id},
-	} {
-		if id == "" {
-			break
-		}
-		if err := t.follow(ctx, f); err != nil {
-			return nil, fmt.Errorf("read audit log: %w", err)
-		}
+	events, err := audit.Trail(ctx, b.store, id)
+	if err != nil {
+		return nil, fmt.Errorf("read audit log: %w", err)
 	}
-	if len(t.found) == 0 {
+	if len(events) == 0 {
 		return nil, refuse("no event names %q: give the id of an AuthRequest, challenge, session or grant, a jti, or a correlation id, as `parola audit list` shows them", shortened(id))
 	}
-	events := slices.SortedFunc(maps.Values(t.found), func(a, b storage.Event) int { return strings.Compare(a.ID, b.ID) })
 	return events, b.noteRead(ctx, storage.Event{
 		Kind: audit.AdminAuditRead, ActorID: actor, PersonID: events[0].PersonID,
 		Data: map[string]string{"events": strconv.Itoa(len(events)), "login": shortened(id)},
 	})
-}
-
-// trail gathers events that belong together, following the ids that they name.
-type trail struct {
-	events storage.Events
-	found  map[string]storage.Event
-	asked  map[storage.EventFilter]bool
-}
-
-func (t *trail) follow(ctx context.Context, f storage.EventFilter) error {
-	if t.asked[f] || len(t.found) >= maxLoginEvents {
-		return nil
-	}
-	t.asked[f] = true
-	f.Limit = maxLoginEvents
-	events, err := t.events.ListEvents(ctx, f)
-	if err != nil {
-		return err
-	}
-	for _, e := range events {
-		if _, known := t.found[e.ID]; known || e.Kind == audit.AdminAuditRead {
-			continue
-		}
-		t.found[e.ID] = e
-		// A session is not followed: later logins of the same browser share it.
-		for _, next := range []storage.EventFilter{
-			{AuthRequestID: e.AuthRequestID}, {GrantID: e.GrantID}, {ChallengeID: e.ChallengeID},
-		} {
-			if next == (storage.EventFilter{}) {
-				continue
-			}
-			if err := t.follow(ctx, next); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

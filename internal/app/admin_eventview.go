@@ -11,7 +11,7 @@ import (
 // EventKind says whether kind is the whole name of a kind of event.
 func EventKind(kind string) bool { return audit.Known(kind) }
 
-// EventView is an event for programs. Sequence, previous hash and hash are its place in the chain; an event that was
+// EventView is an event for programs, with the names of its canonical form. Sequence, previous hash and hash are its place in the chain; an event that was
 // just written has none yet.
 type EventView struct {
 	ID            string            `json:"id"`
@@ -21,10 +21,10 @@ type EventView struct {
 	Outcome       string            `json:"outcome"`
 	Reason        string            `json:"reason,omitempty"`
 	Severity      string            `json:"severity"`
-	PersonID      string            `json:"sub,omitempty"`
-	ActorID       string            `json:"actor,omitempty"`
+	PersonID      string            `json:"person_id,omitempty"`
+	ActorID       string            `json:"actor_id,omitempty"`
 	ClientID      string            `json:"client_id,omitempty"`
-	SessionID     string            `json:"sid,omitempty"`
+	SessionID     string            `json:"session_id,omitempty"`
 	AuthRequestID string            `json:"auth_request_id,omitempty"`
 	GrantID       string            `json:"grant_id,omitempty"`
 	ChallengeID   string            `json:"challenge_id,omitempty"`
