@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// mostPrepared bounds the cache: texts with lists of values come in many lengths.
+// mostPrepared bounds the cache: texts with lists of values come in many lengths. Once it is full, further texts run
+// unprepared; one that was dropped might be in use.
 const mostPrepared = 256
 
 // statements keeps the prepared statements of one pool. database/sql prepares each on every connection that runs it.
@@ -24,10 +25,10 @@ func (s *statements) get(query string) *sql.Stmt {
 	return s.m[query]
 }
 
-// prepare returns the statement of a text, made now if need be. It takes a connection of the pool, so it must not be
-// called for the writer's pool while a transaction holds its only one.
+// prepare returns the statement of a text, made now if need be; nil when the cache is full. It takes a connection of the
+// pool, so it must not be called for the writer's pool while a transaction holds its only one.
 func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt := s.get(query); stmt != nil {
+	if stmt := s.get(query); stmt != nil || s.full() {
 		return stmt, nil
 	}
 	stmt, err := s.db.PrepareContext(ctx, query)
@@ -40,13 +41,12 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 		stmt.Close()
 		return other, nil
 	}
-	if len(s.m) >= mostPrepared {
-		for text, old := range s.m { // any one: a full cache means lists of unusual lengths
-			delete(s.m, text)
-			old.Close()
-			break
-		}
-	}
 	s.m[query] = stmt
 	return stmt, nil
+}
+
+func (s *statements) full() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.m) >= mostPrepared
 }

@@ -125,7 +125,9 @@ func (s *Store) query(ctx context.Context, query string, args []any) (*sql.Rows,
 		if err != nil {
 			return nil, err
 		}
-		return prepared.QueryContext(ctx, args...)
+		if prepared != nil {
+			return prepared.QueryContext(ctx, args...)
+		}
 	}
 	return s.reader.QueryContext(ctx, query, args...)
 }

@@ -151,7 +151,9 @@ func (t *tx) stmt(ctx context.Context, query string) *sql.Stmt {
 	if prepared := cache.get(query); prepared != nil {
 		return t.sql.StmtContext(ctx, prepared)
 	}
-	t.unprepared = append(t.unprepared, query)
+	if !cache.full() {
+		t.unprepared = append(t.unprepared, query)
+	}
 	return nil
 }
 
