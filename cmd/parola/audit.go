@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/internal/app"
+	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -62,7 +63,7 @@ func (cmd auditList) filter(now time.Time) (storage.EventFilter, error) {
 
 // kindFilter makes a prefix of a kind that has parts below it. All kinds have at least two parts, most have three.
 func kindFilter(kind string) string {
-	if app.EventKind(kind) || kind == "" || strings.HasSuffix(kind, ".") {
+	if audit.Known(kind) || kind == "" || strings.HasSuffix(kind, ".") {
 		return kind
 	}
 	return kind + "."

@@ -4,12 +4,8 @@ import (
 	"encoding/hex"
 	"time"
 
-	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/storage"
 )
-
-// EventKind says whether kind is the whole name of a kind of event.
-func EventKind(kind string) bool { return audit.Known(kind) }
 
 // EventView is an event for programs, with the names of its canonical form. Sequence, previous hash and hash are its place in the chain; an event that was
 // just written has none yet.

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/clock"
 	"github.com/parola-id/parola/storage"
+	"github.com/parola-id/parola/storage/storagetest"
 )
 
 var epoch = time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
@@ -20,7 +20,7 @@ var epoch = time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
 func openBase(t testing.TB, change ...func(*Config)) (*Base, *clock.Manual) {
 	t.Helper()
 	c := complete()
-	c.Database.Path = filepath.Join(t.TempDir(), "parola.db")
+	c.Database.Path = storagetest.SQLiteFile(t)
 	c.Database.Synchronous = "NORMAL"
 	for _, f := range change {
 		f(&c)
@@ -32,6 +32,20 @@ func openBase(t testing.TB, change ...func(*Config)) (*Base, *clock.Manual) {
 	}
 	t.Cleanup(func() { b.Close() })
 	return b, now
+}
+
+// onEach runs a test on both databases; on PostgreSQL a refused statement ends the transaction, so that an import must
+// look before it writes.
+func onEach(t *testing.T, run func(t *testing.T, b *Base)) {
+	t.Run("sqlite", func(t *testing.T) {
+		b, _ := openBase(t)
+		run(t, b)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		dsn := storagetest.PostgresDSN(t)
+		b, _ := openBase(t, func(c *Config) { c.Database.Driver, c.Database.DSN = "postgres", NewSecret(dsn) })
+		run(t, b)
+	})
 }
 
 func addAda(t testing.TB, b *Base) storage.Person {
