@@ -45,23 +45,10 @@ func newPage(u *url.URL, resp *http.Response, body string) *Page {
 
 // Text is what a person can read on the page, with single spaces.
 func (p *Page) Text() string {
-	var words []string
-	var walk func(n *html.Node)
-	walk = func(n *html.Node) {
-		switch {
-		case n.Type == html.TextNode:
-			words = append(words, strings.Fields(n.Data)...)
-		case n.DataAtom == atom.Script, n.DataAtom == atom.Style, n.DataAtom == atom.Head, has(n, "hidden"):
-			return
-		}
-		for c := range n.ChildNodes() {
-			walk(c)
-		}
+	if p.root == nil {
+		return ""
 	}
-	if p.root != nil {
-		walk(p.root)
-	}
-	return strings.Join(words, " ")
+	return textOf(p.root)
 }
 
 // Says says whether the page shows a text.
@@ -166,14 +153,30 @@ func (p *Page) descendants() func(yield func(*html.Node) bool) {
 	return p.root.Descendants()
 }
 
+// inline elements stand within a line; every other one begins a new one.
+var inline = []atom.Atom{atom.Bdi, atom.B, atom.Strong, atom.Em, atom.I, atom.Span, atom.Time, atom.A}
+
+// textOf is the visible text of an element and what is in it.
 func textOf(n *html.Node) string {
-	var words []string
-	for c := range n.Descendants() {
-		if c.Type == html.TextNode {
-			words = append(words, strings.Fields(c.Data)...)
+	var text strings.Builder
+	var walk func(n *html.Node)
+	walk = func(n *html.Node) {
+		switch {
+		case n.Type == html.TextNode:
+			text.WriteString(n.Data)
+			return
+		case n.DataAtom == atom.Script, n.DataAtom == atom.Style, n.DataAtom == atom.Head, has(n, "hidden"):
+			return
+		}
+		for c := range n.ChildNodes() {
+			walk(c)
+		}
+		if !slices.Contains(inline, n.DataAtom) {
+			text.WriteByte(' ')
 		}
 	}
-	return strings.Join(words, " ")
+	walk(n)
+	return strings.Join(strings.Fields(text.String()), " ")
 }
 
 func get(n *html.Node, name string) string {

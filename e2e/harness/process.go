@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -18,6 +17,7 @@ type Process struct {
 	command *exec.Cmd
 	first   chan string
 	out     output
+	errs    output
 	ended   chan struct{}
 	err     error
 }
@@ -46,7 +46,7 @@ func Start(t testing.TB, environment []string, path string, args ...string) *Pro
 	p := &Process{command: exec.Command(path, args...), first: make(chan string, 1), ended: make(chan struct{})}
 	p.command.Env = append(os.Environ(), environment...)
 	p.command.SysProcAttr = withParent()
-	p.command.Stderr = &p.out
+	p.command.Stderr = &p.errs
 	stdout, err := p.command.StdoutPipe()
 	if err == nil {
 		err = p.command.Start()
@@ -58,7 +58,7 @@ func Start(t testing.TB, environment []string, path string, args ...string) *Pro
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() && p.Output() != "" {
-			t.Logf("%s said:\n%s", path, tail(p.Output(), 6000))
+			t.Logf("%s said:\n%s", path, tail(p.Output(), 3000))
 		}
 	})
 	return p
@@ -89,8 +89,11 @@ func (p *Process) FirstLine(t testing.TB) string {
 	}
 }
 
-// Output is everything that was written to standard output and standard error so far.
-func (p *Process) Output() string { return p.out.String() }
+// Stderr is everything that was written to standard error so far.
+func (p *Process) Stderr() string { return p.errs.String() }
+
+// Output is everything that was written to standard output and then to standard error so far.
+func (p *Process) Output() string { return p.out.String() + p.errs.String() }
 
 // Running says whether the process has not ended yet.
 func (p *Process) Running() bool {
@@ -123,9 +126,8 @@ func (p *Process) Wait(t testing.TB) int {
 	select {
 	case <-p.ended:
 	case <-time.After(30 * time.Second):
-		_ = p.command.Process.Signal(syscall.SIGQUIT) // its goroutines go to standard error
-		<-p.ended
-		t.Fatalf("the program did not end within 30 s:\n%s", tail(p.Output(), 6000))
+		p.Kill()
+		t.Fatalf("the program did not end within 30 s:\n%s", tail(p.Output(), 3000))
 	}
 	var exit *exec.ExitError
 	if errors.As(p.err, &exit) {

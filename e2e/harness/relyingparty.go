@@ -19,7 +19,9 @@ type RelyingParty struct {
 	ID, Secret  string // without a Secret the client is public
 	RedirectURI string
 	Scope       string
-	HTTP        *http.Client
+	// PostAuth sends the secret in the body (client_secret_post), not by HTTP Basic.
+	PostAuth bool
+	HTTP     *http.Client
 }
 
 // Authorization is one authorization request.
@@ -91,15 +93,18 @@ func (rp *RelyingParty) UserInfo(token string) (Answer, error) {
 
 // Post posts a form to an endpoint with the client's own authentication.
 func (rp *RelyingParty) Post(path string, form url.Values) (Answer, error) {
-	if rp.Secret == "" {
+	if rp.Secret == "" || rp.PostAuth {
 		form.Set("client_id", rp.ID)
+	}
+	if rp.PostAuth {
+		form.Set("client_secret", rp.Secret)
 	}
 	req, err := http.NewRequest(http.MethodPost, rp.Issuer+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return Answer{}, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if rp.Secret != "" {
+	if rp.Secret != "" && !rp.PostAuth {
 		req.SetBasicAuth(url.QueryEscape(rp.ID), url.QueryEscape(rp.Secret))
 	}
 	return rp.send(req)
