@@ -243,6 +243,14 @@ func (in *Installation) Browser() *Browser {
 	return b
 }
 
+// Node is another node of the installation: the same issuer and database, listening on an address of its own.
+func (in *Installation) Node() (node *Installation, address string) {
+	in.t.Helper()
+	other := *in
+	other.Config.Server.Listen = Loopback(Ports(in.t, 1))
+	return &other, "http://" + other.Config.Server.Listen
+}
+
 // Provider is a provider that runs in the test process, on its real socket.
 type Provider struct {
 	*Installation

@@ -22,6 +22,8 @@ type RelyingParty struct {
 	// PostAuth sends the secret in the body (client_secret_post), not by HTTP Basic.
 	PostAuth bool
 	HTTP     *http.Client
+
+	address string
 }
 
 // Authorization is one authorization request.
@@ -39,6 +41,21 @@ type Answer struct {
 
 // Text is a member of the answer that is a string.
 func (a Answer) Text(member string) string { s, _ := a.JSON[member].(string); return s }
+
+// At is the relying party when it reaches the provider by another address, as behind a balancer. What it expects of the
+// issuer stays.
+func (rp *RelyingParty) At(address string) *RelyingParty {
+	other := *rp
+	other.address = address
+	return &other
+}
+
+func (rp *RelyingParty) endpoint(path string) string {
+	if rp.address != "" {
+		return rp.address + path
+	}
+	return rp.Issuer + path
+}
 
 // Begin makes an authorization request; further parameters are given as name, value.
 func (rp *RelyingParty) Begin(further ...string) Authorization {
@@ -83,7 +100,7 @@ func (rp *RelyingParty) Refresh(token string) (Answer, error) {
 
 // UserInfo asks who an access token is about.
 func (rp *RelyingParty) UserInfo(token string) (Answer, error) {
-	req, err := http.NewRequest(http.MethodGet, rp.Issuer+"/userinfo", nil)
+	req, err := http.NewRequest(http.MethodGet, rp.endpoint("/userinfo"), nil)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -99,7 +116,7 @@ func (rp *RelyingParty) Post(path string, form url.Values) (Answer, error) {
 	if rp.PostAuth {
 		form.Set("client_secret", rp.Secret)
 	}
-	req, err := http.NewRequest(http.MethodPost, rp.Issuer+path, strings.NewReader(form.Encode()))
+	req, err := http.NewRequest(http.MethodPost, rp.endpoint(path), strings.NewReader(form.Encode()))
 	if err != nil {
 		return Answer{}, err
 	}
