@@ -61,9 +61,10 @@ function showStatus(html) {
 }
 
 let source = null;
+let leaving = false;
 
 function listen() {
-  if (source || document.hidden || !live.dataset.events) return;
+  if (source || leaving || document.hidden || !live.dataset.events) return;
   source = new EventSource(live.dataset.events);
   source.onopen = () => { checkAgain.hidden = true; };
   source.onmessage = (event) => showStatus(event.data);
@@ -85,7 +86,10 @@ function stop() {
 // A hidden tab holds no connection: servers and batteries have better uses for it.
 document.addEventListener("visibilitychange", () => (document.hidden ? stop() : listen()));
 addEventListener("pagehide", stop);
-addEventListener("pageshow", listen);
+addEventListener("pageshow", () => { leaving = false; listen(); });
+
+// The right passcode ends the stream before its own answer is here: what "end" loads then would take the answer's place.
+document.addEventListener("submit", () => { leaving = true; stop(); });
 
 applyWaits();
 setInterval(tick, 250);
