@@ -56,11 +56,11 @@ func (s *Service) fallBack(ctx context.Context, c storage.Challenge, trigger str
 	}
 	d := s.newDelivery(c, ds, storage.SMS, trigger, now)
 	d.Automatic = true
-	phone, refused, err := s.takeSend(ctx, c, d, now)
+	refused, err := s.takeSend(ctx, c, d, now)
 	if err != nil || refused != nil {
 		return err
 	}
-	return s.announce(ctx, c, d, phone)
+	return s.announce(ctx, c, d)
 }
 
 // learn draws the consequences of a failure that reach beyond its message: a number without WhatsApp is remembered, a
@@ -71,11 +71,7 @@ func (s *Service) learn(ctx context.Context, c *storage.Challenge, d storage.Del
 		if d.Channel != storage.WhatsApp {
 			return nil
 		}
-		phone, err := s.store.Phone(ctx, c.PhoneID)
-		if err != nil {
-			return err
-		}
-		return s.store.NoteNoWhatsApp(ctx, phone.Hash, s.clock.Now().Add(s.settings.RememberNoWhatsApp))
+		return s.store.NoteNoWhatsApp(ctx, c.PhoneHash, s.clock.Now().Add(s.settings.RememberNoWhatsApp))
 	case ClassAlert:
 		c.IdentityBar = true
 		if err := s.store.BarIdentity(ctx, c.ID); err != nil {

@@ -25,6 +25,10 @@ type Start struct {
 	Purpose     storage.Purpose
 	Locale      string
 	Policy      Policy
+	// Phone is the person's phone factor where the caller has read it a moment ago; nil makes Start read it.
+	Phone *storage.PhoneFactor
+	// First says that the AuthRequest has had no challenge before, so that there is none to end.
+	First bool
 }
 
 // Start ends older challenges of the AuthRequest (OTP-05), and stores a new one with its first delivery and their
@@ -52,8 +56,8 @@ func (s *Service) Start(ctx context.Context, st Start) (storage.Challenge, error
 func (s *Service) start(ctx context.Context, st Start) (c storage.Challenge, refusal, err error) {
 	now := s.clock.Now()
 	c = s.newChallenge(ctx, st, now)
-	phone, err := s.store.PhoneOf(ctx, st.PersonID)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+	phone, err := s.phoneOf(ctx, st)
+	if err != nil {
 		return c, nil, err
 	}
 	d, refusal := s.firstDelivery(&c, phone, now)
@@ -67,14 +71,28 @@ func (s *Service) start(ctx context.Context, st Start) (c storage.Challenge, ref
 	if refused != nil {
 		return s.refuseStart(ctx, c, d, &ThrottledError{RetryAt: refused.RetryAt})
 	}
-	if err := s.store.EndChallengesOf(ctx, st.AuthRequestID, storage.ChallengeReplaced, now); err != nil {
-		return c, nil, err
+	if !st.First {
+		if err := s.store.EndChallengesOf(ctx, st.AuthRequestID, storage.ChallengeReplaced, now); err != nil {
+			return c, nil, err
+		}
 	}
 	c.DueAt = nextLook(c, []storage.Delivery{d}, now)
 	if err := s.store.InsertChallenge(ctx, c); err != nil {
 		return c, nil, err
 	}
-	return c, nil, s.announce(ctx, c, d, phone)
+	return c, nil, s.announce(ctx, c, d)
+}
+
+// phoneOf is the phone to challenge; the zero one when the person has none.
+func (s *Service) phoneOf(ctx context.Context, st Start) (storage.PhoneFactor, error) {
+	if st.Phone != nil {
+		return *st.Phone, nil
+	}
+	phone, err := s.store.PhoneOf(ctx, st.PersonID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return storage.PhoneFactor{}, nil
+	}
+	return phone, err
 }
 
 func (s *Service) newChallenge(ctx context.Context, st Start, now time.Time) storage.Challenge {
@@ -94,7 +112,7 @@ func (s *Service) newChallenge(ctx context.Context, st Start, now time.Time) sto
 func (s *Service) firstDelivery(c *storage.Challenge, phone storage.PhoneFactor, now time.Time) (storage.Delivery, error) {
 	_, hasSMS := s.channels[storage.SMS]
 	_, hasWhatsApp := s.channels[storage.WhatsApp]
-	c.PhoneID = phone.ID
+	c.PhoneID, c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo = phone.ID, phone.Hash, phone.Country, phone.LastTwo
 	c.Policy.SMSForbidden = c.Policy.SMSForbidden || !hasSMS
 	smsAllowed := !c.Policy.SMSForbidden && c.Policy.Fallback != FallbackDeny
 	switch {
@@ -138,13 +156,13 @@ func (s *Service) newDelivery(c storage.Challenge, before []storage.Delivery, ch
 
 // announce stores a delivery with its events and wakes the dispatcher once that has committed: no carrier is called
 // for a message that is not on disk (REL-03).
-func (s *Service) announce(ctx context.Context, c storage.Challenge, d storage.Delivery, phone storage.PhoneFactor) error {
+func (s *Service) announce(ctx context.Context, c storage.Challenge, d storage.Delivery) error {
 	if err := s.store.InsertDelivery(ctx, d); err != nil {
 		return err
 	}
-	events := []storage.Event{toPhone(deliveryEvent(ctx, audit.PasscodeQueued, c, d), phone)}
+	events := []storage.Event{deliveryEvent(ctx, audit.PasscodeQueued, c, d)}
 	if d.Automatic {
-		events = append(events, toPhone(deliveryEvent(ctx, audit.PasscodeFallback, c, d), phone))
+		events = append(events, deliveryEvent(ctx, audit.PasscodeFallback, c, d))
 	}
 	if err := s.audit.Write(ctx, events...); err != nil {
 		return err
@@ -246,24 +264,20 @@ func (s *Service) sendMoreIn(ctx context.Context, challengeID, authRequestID str
 		return &ThrottledError{RetryAt: now.Add(want.in)}, nil
 	}
 	d := s.newDelivery(c, ds, want.channel, want.trigger, now)
-	phone, allowed, err := s.takeSend(ctx, c, d, now)
-	if err != nil || allowed != nil {
-		return allowed, err
+	if refusal, err = s.takeSend(ctx, c, d, now); err != nil || refusal != nil {
+		return refusal, err
 	}
 	if err := s.store.ScheduleChallenge(ctx, c.ID, nextLook(c, append(ds, d), now)); err != nil {
 		return nil, err
 	}
-	return nil, s.announce(ctx, c, d, phone)
+	return nil, s.announce(ctx, c, d)
 }
 
 // lockChallenge reads a challenge and its deliveries so that nobody else adds one meanwhile: writing the row first makes
 // two taps, or a tap and a timer, wait for each other on PostgreSQL as they do on SQLite anyway. The write leaves the
 // challenge due, which costs one look too many and never one too few.
 func (s *Service) lockChallenge(ctx context.Context, id string) (storage.Challenge, []storage.Delivery, error) {
-	if err := s.store.ScheduleChallenge(ctx, id, s.clock.Now()); err != nil {
-		return storage.Challenge{}, nil, err
-	}
-	c, err := s.store.Challenge(ctx, id)
+	c, _, err := s.store.LockChallenge(ctx, id, s.clock.Now())
 	if err != nil {
 		return storage.Challenge{}, nil, err
 	}
@@ -272,18 +286,14 @@ func (s *Service) lockChallenge(ctx context.Context, id string) (storage.Challen
 }
 
 // takeSend draws one message from the sending limits. A refusal leaves its event.
-func (s *Service) takeSend(ctx context.Context, c storage.Challenge, d storage.Delivery, now time.Time) (storage.PhoneFactor, error, error) {
-	phone, err := s.store.Phone(ctx, c.PhoneID)
-	if err != nil {
-		return phone, nil, err
-	}
-	refused, err := s.store.Take(ctx, now, s.throttle.Sends(c.PersonID, phone.Hash, c.SourceAddr, c.ClientID)...)
+func (s *Service) takeSend(ctx context.Context, c storage.Challenge, d storage.Delivery, now time.Time) (refusal, err error) {
+	refused, err := s.store.Take(ctx, now, s.throttle.Sends(c.PersonID, c.PhoneHash, c.SourceAddr, c.ClientID)...)
 	if err != nil || refused == nil {
-		return phone, nil, err
+		return nil, err
 	}
 	d.ID = ""
-	e := toPhone(failed(deliveryEvent(ctx, audit.PasscodeSendRefused, c, d), "throttled"), phone)
-	return phone, &ThrottledError{RetryAt: refused.RetryAt}, s.audit.Write(ctx, e)
+	e := failed(deliveryEvent(ctx, audit.PasscodeSendRefused, c, d), "throttled")
+	return &ThrottledError{RetryAt: refused.RetryAt}, s.audit.Write(ctx, e)
 }
 
 // Cancel ends the open challenge of an AuthRequest that goes no further, in the transaction that ctx carries.

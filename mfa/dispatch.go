@@ -64,11 +64,13 @@ func (s *Service) guard(worker string, f func()) (returned bool) {
 
 func (s *Service) loop(ctx context.Context, calls *sync.WaitGroup) {
 	woken := true // what is due at the start was due before
+	var look time.Time
 	for ctx.Err() == nil {
-		next, err := s.pass(ctx, calls, woken)
+		next, err := s.pass(ctx, calls, woken, look)
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("dispatch", "err", err)
 		}
+		look = s.clock.Now().Add(next)
 		timer := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
@@ -83,11 +85,16 @@ func (s *Service) loop(ctx context.Context, calls *sync.WaitGroup) {
 }
 
 // pass does what is due and returns how long there is nothing to do. A wake-up means a fresh delivery, which is claimed
-// without asking what else is due first.
-func (s *Service) pass(ctx context.Context, calls *sync.WaitGroup, woken bool) (time.Duration, error) {
+// without asking what else is due: that is asked at look, as planned before, and what the delivery itself will need comes
+// due no sooner than a poll later.
+func (s *Service) pass(ctx context.Context, calls *sync.WaitGroup, woken bool, look time.Time) (time.Duration, error) {
 	if woken {
-		if err := s.claimQueued(ctx, calls); err != nil {
+		claimed, err := s.claimQueued(ctx, calls)
+		if err != nil {
 			return s.poll, err
+		}
+		if wait := look.Sub(s.clock.Now()); claimed > 0 && wait > 0 {
+			return min(wait, s.poll), nil
 		}
 	}
 	for range 8 {
@@ -101,7 +108,7 @@ func (s *Service) pass(ctx context.Context, calls *sync.WaitGroup, woken bool) (
 		if wait := due.Sub(s.clock.Now()); wait > 0 {
 			return min(wait, s.poll), nil
 		}
-		if err := s.claimQueued(ctx, calls); err != nil {
+		if _, err := s.claimQueued(ctx, calls); err != nil {
 			return s.poll, err
 		}
 		if err := s.giveUpAbandoned(ctx); err != nil {

@@ -250,7 +250,7 @@ func TestREL07_ASlowChannelDoesNotHoldUpTheOther(t *testing.T) {
 	w.whatsApp.answer = func(int) error { <-release; return nil }
 	var calls sync.WaitGroup
 	w.begin()
-	if err := w.claimQueued(w.ctx(), &calls); err != nil {
+	if _, err := w.claimQueued(w.ctx(), &calls); err != nil {
 		t.Fatal(err)
 	}
 	waiting := w.begin(func(st *Start) { st.AuthRequestID = "waiting" })
@@ -259,7 +259,7 @@ func TestREL07_ASlowChannelDoesNotHoldUpTheOther(t *testing.T) {
 	})
 	quick := w.begin(func(st *Start) { st.AuthRequestID = "quick" })
 	for range 2 {
-		if err := w.claimQueued(w.ctx(), &calls); err != nil {
+		if _, err := w.claimQueued(w.ctx(), &calls); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,10 +18,13 @@ func event(ctx context.Context, kind string, c storage.Challenge) storage.Event 
 	}
 }
 
-// deliveryEvent is an event about one message. Its carrier id is not told: a wamid contains the number.
+// deliveryEvent is an event about one message, with the masked number. Its carrier id is not told: a wamid contains the number.
 func deliveryEvent(ctx context.Context, kind string, c storage.Challenge, d storage.Delivery) storage.Event {
 	e := event(ctx, kind, c)
 	e.DeliveryID, e.Channel = d.ID, string(d.Channel)
+	if c.PhoneLastTwo != "" {
+		e.Data["phone"] = maskedNumber(c.PhoneCountry, c.PhoneLastTwo)
+	}
 	e.Data["trigger"] = d.Trigger
 	if d.Carrier != "" {
 		e.Data["carrier"] = d.Carrier
@@ -29,12 +32,6 @@ func deliveryEvent(ctx context.Context, kind string, c storage.Challenge, d stor
 	if d.FailureClass != "" {
 		e.Data["failure_class"], e.Data["failure_code"] = d.FailureClass, d.FailureCode
 	}
-	return e
-}
-
-// toPhone adds the masked number.
-func toPhone(e storage.Event, f storage.PhoneFactor) storage.Event {
-	e.Data["phone"] = maskedNumber(f.Country, f.LastTwo)
 	return e
 }
 

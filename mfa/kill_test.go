@@ -58,7 +58,7 @@ func kill(t *testing.T, moment string) (*world, storage.Challenge) {
 	case "sending the SMS":
 		first.whatsApp.answer = refuse(ClassFallback, "131049")
 		var calls sync.WaitGroup
-		if err := first.claimQueued(first.ctx(), &calls); err != nil {
+		if _, err := first.claimQueued(first.ctx(), &calls); err != nil {
 			t.Fatal(err)
 		}
 		calls.Wait()
@@ -136,7 +136,8 @@ func TestREL03_TwoNodesSendOnce(t *testing.T) {
 			node := []*world{a, b}[i%2]
 			var calls sync.WaitGroup
 			defer calls.Wait()
-			return node.claimQueued(node.ctx(), &calls)
+			_, err := node.claimQueued(node.ctx(), &calls)
+			return err
 		})
 		seen := map[string]int{}
 		for _, m := range append(a.whatsApp.sent(), b.whatsApp.sent()...) {

@@ -44,31 +44,21 @@ type Progress struct {
 
 // Progress returns where a challenge stands; *EndedError with an empty End when there is none.
 func (s *Service) Progress(ctx context.Context, challengeID string) (Progress, error) {
-	c, err := s.store.Challenge(ctx, challengeID)
+	c, ds, err := s.store.ChallengeWithDeliveries(ctx, challengeID)
 	if errors.Is(err, storage.ErrNotFound) {
 		return Progress{}, &EndedError{}
 	}
 	if err != nil {
 		return Progress{}, fmt.Errorf("read challenge: %w", err)
 	}
-	ds, err := s.store.DeliveriesOf(ctx, c.ID)
-	if err != nil {
-		return Progress{}, fmt.Errorf("read deliveries: %w", err)
-	}
-	phone, err := s.store.Phone(ctx, c.PhoneID)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return Progress{}, fmt.Errorf("read phone: %w", err)
-	}
-	p := progressOf(c, ds, s.settings.ResendAfter, s.clock.Now())
-	p.LastTwo = phone.LastTwo
-	return p, nil
+	return progressOf(c, ds, s.settings.ResendAfter, s.clock.Now()), nil
 }
 
 // progressOf is the pure part.
 func progressOf(c storage.Challenge, ds []storage.Delivery, resendAfter time.Duration, now time.Time) Progress {
 	messages := sentOut(ds)
 	p := Progress{
-		SMSIn: Never, OfferSMSIn: offerSMSIn(c, ds, now), ExpiresIn: max(0, c.ExpiresAt.Sub(now)),
+		LastTwo: c.PhoneLastTwo, SMSIn: Never, OfferSMSIn: offerSMSIn(c, ds, now), ExpiresIn: max(0, c.ExpiresAt.Sub(now)),
 		TriesLeft: max(0, c.MaxTries-c.Tries),
 	}
 	p.ResendIn, _ = resendIn(c, ds, resendAfter, now)

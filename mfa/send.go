@@ -21,28 +21,28 @@ const maxCalls = 2
 type job struct {
 	delivery  storage.Delivery
 	challenge storage.Challenge
-	phone     storage.PhoneFactor
 	message   Message
 }
 
 // claimQueued moves due deliveries to "sending", with everything their calls need, in one transaction, and starts the
 // calls once that has committed: no socket opens before (REL-03).
-func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) error {
+func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) (claimed int, err error) {
 	free := 0
 	for _, lane := range s.lanes {
 		free += cap(lane) - len(lane)
 	}
 	if free == 0 {
-		return nil
+		return 0, nil
 	}
 	var jobs []job
-	err := s.store.InTx(ctx, func(ctx context.Context) error {
-		jobs = nil
+	err = s.store.InTx(ctx, func(ctx context.Context) error {
+		jobs, claimed = nil, 0
 		now := s.clock.Now()
 		ds, err := s.store.ClaimQueued(ctx, now, now.Add(sendLease), free)
 		if err != nil {
 			return err
 		}
+		claimed = len(ds)
 		for _, d := range ds {
 			j, ready, err := s.prepare(ctx, d)
 			if err != nil {
@@ -55,12 +55,12 @@ func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) error 
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("claim deliveries: %w", err)
+		return 0, fmt.Errorf("claim deliveries: %w", err)
 	}
 	for _, j := range jobs {
 		s.launch(ctx, calls, j)
 	}
-	return nil
+	return claimed, nil
 }
 
 // prepare reads what a delivery needs, or drops it when nobody waits for it any more. Writing the challenge's row first
@@ -69,21 +69,13 @@ func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) error 
 // one holds, the look that comes too early sets it.
 func (s *Service) prepare(ctx context.Context, d storage.Delivery) (j job, ready bool, err error) {
 	deadline := d.SendingAt.Add(s.settings.TemplateTTL + lateCopyMargin)
-	if err := s.store.ScheduleChallenge(ctx, d.ChallengeID, deadline); err != nil {
-		return j, false, err
-	}
-	c, err := s.store.Challenge(ctx, d.ChallengeID)
-	if err != nil {
-		return j, false, err
-	}
-	phone, err := s.store.Phone(ctx, c.PhoneID)
-	if errors.Is(err, storage.ErrNotFound) {
-		return j, false, s.skip(ctx, c, d, "phone_removed")
-	}
+	c, phone, err := s.store.LockChallenge(ctx, d.ChallengeID, deadline)
 	if err != nil {
 		return j, false, err
 	}
 	switch {
+	case phone.ID == "":
+		return j, false, s.skip(ctx, c, d, "phone_removed")
 	case !isOpen(c, s.clock.Now()):
 		return j, false, s.skip(ctx, c, d, "challenge_over")
 	case !phone.DisabledAt.IsZero():
@@ -91,7 +83,7 @@ func (s *Service) prepare(ctx context.Context, d storage.Delivery) (j job, ready
 	case d.Channel == storage.WhatsApp && d.CreatedAt.Before(c.FallbackAt):
 		return j, false, s.skip(ctx, c, d, "overtaken_by_sms")
 	}
-	j = job{delivery: d, challenge: c, phone: phone}
+	j = job{delivery: d, challenge: c}
 	j.message, err = s.message(c, d, phone)
 	if err != nil {
 		// Sealed or derived with a root secret that is gone: no channel can help, an operator must.
@@ -226,13 +218,13 @@ func (s *Service) settleIn(ctx context.Context, j job, sent Sent, outcome error)
 		if updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending); err != nil || !updated {
 			return err
 		}
-		return s.audit.Write(ctx, toPhone(failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "will_retry"), j.phone))
+		return s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "will_retry"))
 	}
 	d.State, d.FailedAt = storage.DeliveryFailed, now
 	if updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending, storage.DeliveryUnknown); err != nil || !updated {
 		return err
 	}
-	e := toPhone(failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "refused"), j.phone)
+	e := failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "refused")
 	if err := s.audit.Write(ctx, e); err != nil {
 		return err
 	}
@@ -267,7 +259,7 @@ func (s *Service) accepted(ctx context.Context, j job, sent Sent) error {
 		}
 		d = stored
 	}
-	e := toPhone(deliveryEvent(ctx, audit.PasscodeSent, j.challenge, d), j.phone)
+	e := deliveryEvent(ctx, audit.PasscodeSent, j.challenge, d)
 	if err := s.audit.Write(ctx, e); err != nil {
 		return err
 	}

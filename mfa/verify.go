@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/parola-id/parola/internal/audit"
@@ -24,6 +25,8 @@ type Attempt struct {
 	BrowserHash []byte
 	Purpose     storage.Purpose
 	Passcode    string
+	// GiveBack are further buckets that a right passcode gives back to, such as that of the password tries.
+	GiveBack []string
 }
 
 // Verified is a second factor that was proved.
@@ -68,6 +71,7 @@ func (s *Service) verify(ctx context.Context, a Attempt, typed Passcode, then fu
 	if !right.Equal(typed) {
 		return Verified{}, s.wrong(ctx, t)
 	}
+	t.giveBack = a.GiveBack
 	return s.consume(ctx, t, then)
 }
 
@@ -105,6 +109,7 @@ func (s *Service) inTransaction(ctx context.Context) bool {
 type try struct {
 	challenge storage.Challenge
 	failures  int
+	giveBack  []string
 }
 
 // countTry is step 1: the challenge's, the factor's and the person's counters go up together, or the try is refused.
@@ -326,12 +331,8 @@ func (s *Service) reward(ctx context.Context, t try, ds []storage.Delivery) erro
 	if err := s.store.ClearPhoneFailures(ctx, c.PhoneID, now); err != nil {
 		return err
 	}
-	phone, err := s.store.Phone(ctx, c.PhoneID)
-	if err != nil {
-		return err
-	}
-	keys := throttle.Keys(s.throttle.Sends(c.PersonID, phone.Hash, c.SourceAddr, c.ClientID))
-	back := append(throttle.Keys(s.throttle.Tries(c.PersonID, c.PhoneID)), keys...)
+	keys := throttle.Keys(s.throttle.Sends(c.PersonID, c.PhoneHash, c.SourceAddr, c.ClientID))
+	back := slices.Concat(throttle.Keys(s.throttle.Tries(c.PersonID, c.PhoneID)), keys, t.giveBack)
 	for range max(1, len(ds)) {
 		if err := s.store.GiveBack(ctx, now, back...); err != nil {
 			return err

@@ -176,7 +176,7 @@ func (w *world) work() {
 	w.Helper()
 	for range 3 {
 		var calls sync.WaitGroup
-		_, err := w.pass(w.ctx(), &calls, false)
+		_, err := w.pass(w.ctx(), &calls, false, time.Time{})
 		calls.Wait()
 		if err != nil {
 			w.Fatal(err)

@@ -53,6 +53,11 @@ type Challenge struct {
 	// KeyID names the generation of the passcode key. (d)
 	KeyID string
 
+	// PhoneHash, PhoneCountry and PhoneLastTwo are copied from the phone factor: what limits key on and what may be shown.
+	PhoneHash    string
+	PhoneCountry string
+	PhoneLastTwo string
+
 	ClientID      string
 	CorrelationID string
 	SourceAddr    string
@@ -98,6 +103,8 @@ type Challenges interface {
 	InsertChallenge(ctx context.Context, c Challenge) error
 	// Challenge returns one, ended ones too; ErrNotFound.
 	Challenge(ctx context.Context, id string) (Challenge, error)
+	// ChallengeWithDeliveries returns one with its deliveries, oldest first, in one statement; ErrNotFound.
+	ChallengeWithDeliveries(ctx context.Context, id string) (Challenge, []Delivery, error)
 	// CountTry adds one to Tries if the challenge is open and has tries left, in one statement, and returns it as it is
 	// then. Otherwise counted is false and the challenge is returned as it stands; ErrNotFound when there is none.
 	CountTry(ctx context.Context, id string, now time.Time) (c Challenge, counted bool, err error)
@@ -113,6 +120,10 @@ type Challenges interface {
 	BarIdentity(ctx context.Context, id string) error
 	// ScheduleChallenge sets DueAt; the zero time clears it.
 	ScheduleChallenge(ctx context.Context, id string, due time.Time) error
+	// LockChallenge sets DueAt and returns the challenge as it is then, with the sealed number and the disabled time of
+	// its phone factor (no other field of it). Whoever else writes to the challenge waits for this transaction, or this
+	// one for theirs. The factor is zero when it was removed; ErrNotFound when there is no such challenge.
+	LockChallenge(ctx context.Context, id string, due time.Time) (Challenge, PhoneFactor, error)
 	// ClaimDueChallenges returns open challenges with DueAt not after now, having pushed DueAt to leaseUntil, so that no
 	// other node gets the same ones meanwhile.
 	ClaimDueChallenges(ctx context.Context, now, leaseUntil time.Time, limit int) ([]Challenge, error)

@@ -82,7 +82,8 @@ type Seal struct {
 
 // Events keeps the audit log.
 type Events interface {
-	// AppendEvents stores unsealed events in one statement, in the caller's transaction.
+	// AppendEvents stores unsealed events in the caller's transaction. The events of one transaction are written
+	// together when it commits; if they cannot be, nothing of it is (LOG-01).
 	AppendEvents(ctx context.Context, events ...Event) error
 	// ListEvents returns events in time order (ID order).
 	ListEvents(ctx context.Context, f EventFilter) ([]Event, error)

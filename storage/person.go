@@ -56,6 +56,12 @@ type PhoneFactor struct {
 	LastUsedAt      time.Time
 }
 
+// Factors are what a person has bound.
+type Factors struct {
+	Password PasswordFactor
+	Phone    PhoneFactor
+}
+
 // PersonFilter narrows ListPersons. Zero fields do not narrow.
 type PersonFilter struct {
 	Prefix string // of the user name
@@ -71,9 +77,9 @@ type Persons interface {
 	UpdatePerson(ctx context.Context, p Person) error
 	// Person returns one person; ErrNotFound.
 	Person(ctx context.Context, id string) (Person, error)
-	// PersonByUsername returns the person of a canonical user name together with the password, in one statement, so
-	// that a person with and one without a password cost the same. The factor's Hash is empty when there is none.
-	PersonByUsername(ctx context.Context, username string) (Person, PasswordFactor, error)
+	// PersonByUsername returns the person of a canonical user name together with the factors, in one statement, so that
+	// a person with and one without a password cost the same. A factor that is not there is zero.
+	PersonByUsername(ctx context.Context, username string) (Person, Factors, error)
 	// ListPersons returns persons ordered by user name.
 	ListPersons(ctx context.Context, f PersonFilter) ([]Person, error)
 	// PutPassword stores the person's password, replacing an older one.
@@ -92,7 +98,8 @@ type Phones interface {
 	PhoneOf(ctx context.Context, personID string) (PhoneFactor, error)
 	// CountPhoneFailure adds one to the consecutive failures of a factor that is not disabled, before the passcode is
 	// compared, and disables it when the count passes limit (the 30 wrong ones were all compared). It returns the count
-	// and whether this call disabled it; ErrNotFound when the factor is missing or disabled already.
+	// and whether this call disabled it; ErrNotFound when the factor is missing or disabled already, or its person is
+	// disabled (OTP-23).
 	CountPhoneFailure(ctx context.Context, id string, limit int, now time.Time) (failures int, disabled bool, err error)
 	// ClearPhoneFailures notes a successful use: failures 0, LastUsedAt now.
 	ClearPhoneFailures(ctx context.Context, id string, now time.Time) error

@@ -133,7 +133,7 @@ func (s *site) startMFA(limiter *throttle.Throttle, writer *audit.Writer, o opti
 	must(t, phones.SetWebhookURL(webhooks.URL+"/whatsapp"))
 
 	chat, err := whatsapp.New(whatsapp.Config{BaseURL: carriers.URL, Version: "v25.0", PhoneNumberID: "106000000000001", AccessToken: "access",
-		AppSecrets: []string{appSecret}, VerifyToken: "verify", Template: handset.DefaultTemplate.Name, Languages: []string{"en_US", "it"}, Clock: s.clock})
+		AppSecrets: []string{appSecret}, VerifyToken: "verify", Template: handset.DefaultTemplate.Name, Languages: []string{"en_US", "it"}})
 	must(t, err)
 	text, err := sms.NewTwilio(sms.Config{BaseURL: carriers.URL, AccountSID: account, AuthTokens: []string{token}, From: "+12025550123",
 		CallbackURL: webhooks.URL + "/sms", Text: func(_, passcode string) (string, error) { return "Parola: " + passcode, nil }})

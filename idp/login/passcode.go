@@ -3,12 +3,12 @@ package login
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/parola-id/parola/idp/session"
 	"github.com/parola-id/parola/internal/acr"
+	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
@@ -112,10 +112,14 @@ func (l *Login) checkPasscode(v *visit) {
 		return
 	}
 	var in signedIn
-	_, err := l.MFA.Verify(v.r.Context(), mfa.Attempt{
+	attempt := mfa.Attempt{
 		ChallengeID: v.in.Request.Progress.ChallengeID, AuthRequestID: v.id(), BrowserHash: v.in.Request.BrowserHash,
 		Purpose: step.Purpose, Passcode: v.r.PostForm.Get(templates.FieldPasscode),
-	}, func(ctx context.Context, verified mfa.Verified) (err error) {
+	}
+	if step.Purpose == storage.PurposeLogin {
+		attempt.GiveBack = []string{l.Throttle.PasswordSource(reqinfo.From(v.r.Context()).Source).Key}
+	}
+	_, err := l.MFA.Verify(v.r.Context(), attempt, func(ctx context.Context, verified mfa.Verified) (err error) {
 		in, err = l.signIn(ctx, v, step, verified)
 		return err
 	})
@@ -156,16 +160,7 @@ type signedIn struct {
 // the request moves on, both in the transaction that consumes the passcode.
 func (l *Login) signIn(ctx context.Context, v *visit, step Step, verified mfa.Verified) (signedIn, error) {
 	in := v.in
-	person, err := l.Store.Person(ctx, verified.PersonID)
-	if err != nil {
-		return signedIn{}, fmt.Errorf("read person: %w", err)
-	}
 	p := &in.Request.Progress
-	if !person.DisabledAt.IsZero() { // since the password was given (OTP-23)
-		p.Refusal = errAccessDenied
-		m, err := l.advance(ctx, v, in, person)
-		return signedIn{moved: m}, err
-	}
 	cookie, err := l.beginSession(ctx, &in, step, verified)
 	if err != nil {
 		return signedIn{}, err
@@ -175,7 +170,7 @@ func (l *Login) signIn(ctx context.Context, v *visit, step Step, verified mfa.Ve
 	if err := l.loadConsent(ctx, &in); err != nil {
 		return signedIn{}, err
 	}
-	m, err := l.advance(ctx, v, in, person)
+	m, err := l.advance(ctx, v, in, known{})
 	return signedIn{moved: m, cookie: cookie}, err
 }
 
@@ -224,13 +219,29 @@ func (l *Login) refusePasscode(v *visit, err error) {
 		l.showAgain(v, http.StatusTooManyRequests, templates.Passcode{
 			Error: templates.PasscodeThrottled, RetryIn: v.wait(later(throttled.RetryAt, v.in.Now))})
 	case errors.Is(err, mfa.ErrFactorDisabled):
-		l.knows(v, v.in.Request.Progress.Username)
-		l.follow(v, Step{Kind: TellBlocked})
+		l.blocked(v)
 	case errors.As(err, &ended), errors.Is(err, storage.ErrConflict), errors.Is(err, storage.ErrNotFound):
 		// Over, won by another tab, or the session to be renewed has ended: the page knows what to say.
 		v.redirect(l.url(pathPasscode, v.id()))
 	default:
 		l.fail(v, "verify passcode", err)
+	}
+}
+
+// blocked ends the login of a person who is disabled since the password was given (OTP-23), and tells one whose factor is.
+func (l *Login) blocked(v *visit) {
+	person, err := l.Store.Person(v.r.Context(), v.in.Request.Progress.PersonID)
+	switch {
+	case err != nil && !errors.Is(err, storage.ErrNotFound):
+		l.fail(v, "read person", err)
+	case err != nil || !person.DisabledAt.IsZero():
+		l.move(v, func(_ context.Context, in *Input) error {
+			in.Request.Progress.Refusal = errAccessDenied
+			return nil
+		}, nil)
+	default:
+		l.knows(v, person.Username)
+		l.follow(v, Step{Kind: TellBlocked})
 	}
 }
 

@@ -62,6 +62,7 @@ type passwordTry struct {
 	name    string
 	person  storage.Person // zero when nobody has that name
 	factor  storage.PasswordFactor
+	phone   storage.PhoneFactor
 	browser string // a browser the person has used before or is signed in with, or empty
 	budgets []storage.FailureBudget
 	spray   []storage.Throttle
@@ -122,7 +123,9 @@ func (l *Login) passwordTry(v *visit, step Step) (passwordTry, error) {
 		try.name = canonical(v.r.PostForm.Get(templates.FieldUsername))
 	}
 	var err error
-	try.person, try.factor, err = l.Store.PersonByUsername(ctx, try.name)
+	var factors storage.Factors
+	try.person, factors, err = l.Store.PersonByUsername(ctx, try.name)
+	try.factor, try.phone = factors.Password, factors.Phone
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return try, err
 	}
@@ -221,7 +224,7 @@ func (l *Login) passwordEvent(v *visit, try passwordTry, kind, reason string) st
 	return e
 }
 
-// rightPassword stores that the password was right, gives back what the try took, and starts the passcode, all in one
+// rightPassword stores that the password was right, forgets the failures before, and starts the passcode, all in one
 // transaction. The request gets a new secret (SES-02): whoever knew the one before is left behind.
 func (l *Login) rightPassword(v *visit, try passwordTry, rehash *storage.PasswordFactor) {
 	cookie, hash := l.Sessions.NewRequestCookie(v.id(), v.in.Request.ExpiresAt)
@@ -237,7 +240,7 @@ func (l *Login) rightPassword(v *visit, try passwordTry, rehash *storage.Passwor
 		p.PersonID, p.Username, p.PasswordAt = try.person.ID, try.person.Username, in.Now
 		p.ChallengeID, p.SecondFactorAt, p.SessionID = "", time.Time{}, ""
 		var err error
-		m, err = l.advance(ctx, v, in, try.person)
+		m, err = l.advance(ctx, v, in, known{person: try.person, phone: &try.phone})
 		return err
 	})
 	if errors.Is(err, storage.ErrConflict) {
@@ -264,9 +267,6 @@ func (l *Login) rewardPassword(ctx context.Context, v *visit, try passwordTry) e
 	before, err := l.Store.ClearFailures(ctx, throttle.FailureKeys(try.budgets)...)
 	if err != nil {
 		return fmt.Errorf("clear password failures: %w", err)
-	}
-	if err := l.Store.GiveBack(ctx, v.in.Now, throttle.Keys(try.spray)...); err != nil {
-		return fmt.Errorf("give back password try: %w", err)
 	}
 	most := 0
 	for _, n := range before {

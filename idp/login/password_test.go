@@ -239,7 +239,7 @@ func TestPW10_AHashThatIsBehindIsReplacedAtLogin(t *testing.T) {
 	b.wantPage(http.StatusOK, pathPasscode)
 	_, now, err := s.store.PersonByUsername(t.Context(), "anna")
 	must(t, err)
-	if now.Hash == f.Hash || now.Normalization == 0 {
+	if now.Password.Hash == f.Hash || now.Password.Normalization == 0 {
 		t.Errorf("the hash is still %+v", now)
 	}
 	if e := s.events(audit.PasswordRehash); len(e) != 1 || e[0].PersonID != "anna" {

@@ -98,6 +98,13 @@ func (in Input) settled(step Step) bool {
 	return !p.ReadyAt.IsZero() && p.SessionID == in.Session.ID
 }
 
+// known is what the caller of advance has read already of whom the request is about; what is missing is read when it is
+// needed.
+type known struct {
+	person storage.Person
+	phone  *storage.PhoneFactor
+}
+
 // moved is what became of an AuthRequest.
 type moved struct {
 	in   Input
@@ -121,7 +128,7 @@ func (l *Login) move(v *visit, change func(ctx context.Context, in *Input) error
 				return err
 			}
 		}
-		m, err = l.advance(ctx, v, in, storage.Person{})
+		m, err = l.advance(ctx, v, in, known{})
 		return err
 	})
 	switch {
@@ -155,25 +162,25 @@ func (l *Login) arrive(v *visit, m moved) {
 
 // advance stores in, in the caller's transaction, with the step that Next makes of it: a challenge is started for the
 // passcode, a request with nothing left to ask is marked ready, a refusal is written down. What only tells the person
-// something is not stored. person is who in is about when the caller has read them already.
-func (l *Login) advance(ctx context.Context, v *visit, in Input, person storage.Person) (moved, error) {
+// something is not stored.
+func (l *Login) advance(ctx context.Context, v *visit, in Input, who known) (moved, error) {
 	step, p := Next(in), &in.Request.Progress
 	if step.Kind == AskPasscode && in.Challenge == NoChallenge {
 		var err error
-		if person.ID == "" {
-			if person, err = l.Store.Person(ctx, step.PersonID); err != nil {
+		if who.person.ID == "" {
+			if who.person, err = l.Store.Person(ctx, step.PersonID); err != nil {
 				return moved{}, fmt.Errorf("read person: %w", err)
 			}
 		}
-		retryAt, err := l.startChallenge(ctx, v, &in, step, person)
+		retryAt, err := l.startChallenge(ctx, v, &in, step, who)
 		if err != nil || !retryAt.IsZero() {
-			return moved{in: v.in, step: step, retryAt: retryAt, username: person.Username}, err
+			return moved{in: v.in, step: step, retryAt: retryAt, username: who.person.Username}, err
 		}
 		step = Next(in)
 	}
 	switch step.Kind {
 	case TellNoPhone, TellBlocked:
-		return moved{in: v.in, step: step, username: person.Username}, nil
+		return moved{in: v.in, step: step, username: who.person.Username}, nil
 	case Refuse:
 		p.Refusal = step.Error
 	case Finish:
@@ -194,10 +201,11 @@ func (l *Login) advance(ctx context.Context, v *visit, in Input, person storage.
 
 // startChallenge starts the challenge of a step and notes it in the request, or what stands in its way. It returns when
 // to try again if a sending limit refused.
-func (l *Login) startChallenge(ctx context.Context, v *visit, in *Input, step Step, person storage.Person) (retryAt time.Time, err error) {
+func (l *Login) startChallenge(ctx context.Context, v *visit, in *Input, step Step, who known) (retryAt time.Time, err error) {
 	c, err := l.MFA.Start(ctx, mfa.Start{
 		PersonID: step.PersonID, AuthRequestID: in.Request.ID, ClientID: in.Client.ID, BrowserHash: in.Request.BrowserHash,
-		Purpose: step.Purpose, Locale: v.view.Language, Policy: l.policy(in.Client, person, step),
+		Purpose: step.Purpose, Locale: v.view.Language, Policy: l.policy(in.Client, who.person, step),
+		Phone: who.phone, First: v.in.Request.Progress.ChallengeID == "",
 	})
 	var throttled *mfa.ThrottledError
 	switch {
@@ -214,7 +222,7 @@ func (l *Login) startChallenge(ctx context.Context, v *visit, in *Input, step St
 	default:
 		in.Challenge = ChallengeOpen
 		p := &in.Request.Progress
-		p.PersonID, p.Username, p.ChallengeID = step.PersonID, person.Username, c.ID
+		p.PersonID, p.Username, p.ChallengeID = step.PersonID, who.person.Username, c.ID
 	}
 	return time.Time{}, nil
 }

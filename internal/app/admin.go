@@ -75,7 +75,7 @@ func (b *Base) person(ctx context.Context, nameOrID string) (storage.Person, sto
 	if name, err := username.Canonical(nameOrID); err == nil {
 		p, f, err := b.store.PersonByUsername(ctx, name)
 		if !errors.Is(err, storage.ErrNotFound) {
-			return p, f, err
+			return p, f.Password, err
 		}
 	}
 	p, err := b.store.Person(ctx, nameOrID)
@@ -93,7 +93,7 @@ func (b *Base) personByName(ctx context.Context, name string) (storage.Person, s
 	if err != nil {
 		err = fmt.Errorf("find user: %w", err)
 	}
-	return p, f, err
+	return p, f.Password, err
 }
 
 // phoneOf is the person's phone; found is false when there is none.

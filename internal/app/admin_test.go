@@ -85,7 +85,7 @@ func TestAddUserStoresFactorsAndEventsTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := b.hasher.Check(t.Context(), f, "correct horse battery", false)
+	result, err := b.hasher.Check(t.Context(), f.Password, "correct horse battery", false)
 	if err != nil || !result.OK || result.Rehash != nil {
 		t.Errorf("check of the new password: %+v, %v", result, err)
 	}

@@ -119,7 +119,7 @@ func TestLOG01_AChangeWhoseEventCannotBeWrittenDoesNotHappen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := b.hasher.Check(t.Context(), f, "correct horse battery", false); err != nil || !r.OK {
+	if r, err := b.hasher.Check(t.Context(), f.Password, "correct horse battery", false); err != nil || !r.OK {
 		t.Errorf("the old password is %+v, %v", r, err)
 	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"github.com/parola-id/parola/idp/signing"
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/outbound"
+	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
@@ -30,8 +32,11 @@ type App struct {
 	handler  http.Handler
 	mfa      *mfa.Service
 	signer   *signing.Signer
+	sealer   *audit.Sealer
 	metrics  *metrics
 	stopping atomic.Bool
+	// endStreams ends the event streams, which would keep a stopping server waiting.
+	endStreams func()
 
 	public, internal net.Listener
 }
@@ -64,13 +69,18 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	if err := a.signer.Ensure(ctx, signing.ES256); err != nil {
 		return nil, err
 	}
+	quiet := b.store.Unobserved()
+	a.sealer = audit.NewSealer(audit.SealerConfig{Store: quiet, Clock: b.clock,
+		Audit: audit.NewWriter(audit.Config{Events: quiet, Clock: b.clock, Node: b.node, Release: b.release}),
+		Key:   ed25519.NewKeyFromSeed(b.keys.Bytes(secret.Audit)), Holder: b.node, Log: b.log})
 	sessions := session.New(session.Config{Store: b.store, Keys: b.keys, Audit: b.audit, Clock: b.clock,
 		Secure: issuer.Scheme == "https", Port: issuer.Port(), Idle: c.Lifetimes.SessionIdle, Overall: c.Lifetimes.SessionOverall, Log: b.log})
-	provider, err := a.oidc(pages, sessions, issuer)
+	store := newCachedStore(b.store, b.clock)
+	provider, err := a.oidc(store, pages, sessions, issuer)
 	if err != nil {
 		return nil, err
 	}
-	journey, err := login.New(login.Config{Store: b.store, MFA: a.mfa, Sessions: sessions, Passwords: b.hasher, Throttle: b.throttle,
+	journey, err := login.New(login.Config{Store: store, MFA: a.mfa, Sessions: sessions, Passwords: b.hasher, Throttle: b.throttle,
 		Keys: b.keys, Audit: b.audit, Clock: b.clock, Templates: pages, BasePath: issuer.Path, ResumePath: issuer.Path + idp.ResumePath,
 		ConsentLife: c.Lifetimes.Consent, Log: b.log})
 	if err != nil {
@@ -80,17 +90,18 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.endStreams = journey.Close
 	a.handler, err = idp.New(idp.Config{Issuer: c.Issuer, OIDC: provider, Login: journey, Templates: pages,
 		Webhooks: carriers.webhooks(a.mfa), TrustedProxies: proxies, Store: b.store, Audit: b.audit, Throttle: b.throttle,
 		Clock: b.clock, Observe: a.metrics.observe, Log: b.log})
 	return a, err
 }
 
-func (a *App) oidc(pages *templates.Templates, sessions *session.Manager, issuer *url.URL) (*oidc.Provider, error) {
+func (a *App) oidc(store *cachedStore, pages *templates.Templates, sessions *session.Manager, issuer *url.URL) (*oidc.Provider, error) {
 	b, l := a.Base, a.config.Lifetimes
 	fetch := outbound.New(outbound.Config{AllowLoopback: a.config.Outbound.AllowLoopback})
 	return oidc.New(oidc.Config{
-		Issuer: a.config.Issuer, Store: b.store, Sessions: sessions, Keys: b.keys, Signer: a.signer,
+		Issuer: a.config.Issuer, Store: store, Sessions: sessions, Keys: b.keys, Signer: a.signer,
 		Pages: idp.NewPages(pages, issuer.Path, b.log), Audit: b.audit, Clock: b.clock, Throttle: b.throttle, SlowHash: b.hasher,
 		ClientKeys: outbound.NewKeySets(fetch, b.clock), LoginPath: issuer.Path + idp.LoginPath, UILocales: pages.Languages(),
 		Lifetimes: oidc.Lifetimes{AuthRequest: l.AuthRequest, AuthCode: l.AuthCode, AccessToken: l.AccessToken, IDToken: l.IDToken,
@@ -147,6 +158,7 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	background("dispatcher", a.mfa.Run)
+	background("sealer", a.sealer.Run)
 	background("sweeper", func(ctx context.Context) error { a.sweep(ctx); return nil })
 	background("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
 	// The first RSA key takes a while to make; the first start does not wait for it.
@@ -154,7 +166,9 @@ func (a *App) Run(ctx context.Context) error {
 	grace := a.config.Server.StopWithin
 	if a.public != nil {
 		background("public listener", func(ctx context.Context) error {
-			return serve(ctx, newServer(a.handler, a.log), a.public, grace)
+			server := newServer(a.handler, a.log)
+			server.RegisterOnShutdown(a.endStreams)
+			return serve(ctx, server, a.public, grace)
 		})
 	}
 	if a.internal != nil {

@@ -40,7 +40,7 @@ func (a *App) carriers(pages *templates.Templates, issuer *url.URL) (carriers, e
 		channel, err := whatsapp.New(whatsapp.Config{
 			BaseURL: w.BaseURL, Version: w.Version, PhoneNumberID: w.PhoneNumberID, AccessToken: w.AccessToken.Reveal(),
 			AppSecrets: set(w.AppSecret, w.AppSecretPrevious), VerifyToken: w.VerifyToken.Reveal(), Template: w.Template,
-			Languages: templateLanguages(w.Languages, pages), Clock: a.clock, Log: a.log, Rejected: rejected(storage.WhatsApp),
+			Languages: templateLanguages(w.Languages, pages), Log: a.log, Rejected: rejected(storage.WhatsApp),
 		})
 		if err != nil {
 			return c, fmt.Errorf("whatsapp: %w", err)

@@ -187,7 +187,7 @@ func (in *userImport) prepare(ctx context.Context) (err error) {
 	case in.entry.ID != "" && in.entry.ID != p.ID:
 		return refuse("sub is %q, but this user exists with another", in.entry.ID)
 	}
-	return in.prepareUpdate(ctx, p, f)
+	return in.prepareUpdate(ctx, p, f.Password)
 }
 
 func (in *userImport) prepareUpdate(ctx context.Context, p storage.Person, f storage.PasswordFactor) (err error) {
@@ -222,7 +222,7 @@ func (in *userImport) save(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look up what exists: %w", err)
 	}
-	changed, err := in.update(ctx, p, f)
+	changed, err := in.update(ctx, p, f.Password)
 	if err != nil {
 		return "", err
 	}

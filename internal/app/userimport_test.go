@@ -91,18 +91,18 @@ func TestPW10_HashesOfEveryKindAreImportedAndReplacedAtTheFirstLogin(t *testing.
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(f.Hash, "$") {
+		if strings.Contains(f.Password.Hash, "$") {
 			t.Errorf("PW-09: the hash of %s is stored as it came", p.Username)
 		}
-		r, err := b.hasher.Check(t.Context(), f, password, false)
+		r, err := b.hasher.Check(t.Context(), f.Password, password, false)
 		if err != nil || !r.OK || r.Rehash == nil {
 			t.Fatalf("%s: %+v, %v", p.Username, r, err)
 		}
-		if r, err := b.hasher.Check(t.Context(), f, password+"x", false); err != nil || r.OK {
+		if r, err := b.hasher.Check(t.Context(), f.Password, password+"x", false); err != nil || r.OK {
 			t.Errorf("%s takes a wrong password: %+v, %v", p.Username, r, err)
 		}
 		err = b.store.InTx(t.Context(), func(ctx context.Context) error {
-			_, err := b.store.ReplacePassword(ctx, f.Hash, *r.Rehash)
+			_, err := b.store.ReplacePassword(ctx, f.Password.Hash, *r.Rehash)
 			return err
 		})
 		if err != nil {
@@ -132,7 +132,7 @@ func TestImportReplacesAHashThatNobodyUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := b.hasher.Check(t.Context(), f, "the new password", false); err != nil || !r.OK {
+	if r, err := b.hasher.Check(t.Context(), f.Password, "the new password", false); err != nil || !r.OK {
 		t.Errorf("the newer hash: %+v, %v", r, err)
 	}
 }

@@ -101,7 +101,7 @@ func (t *Throttle) PasswordTry(name, browser, source string) ([]storage.FailureB
 	budget := func(key string, free, limit int) storage.FailureBudget {
 		return storage.FailureBudget{Key: key, Free: free, Base: l.PasswordDelay, Cap: l.PasswordDelayMax, Limit: limit}
 	}
-	spray := []storage.Throttle{bucket(t.key("password-source", source), time.Hour, l.PasswordsPerSourceHour)}
+	spray := []storage.Throttle{t.PasswordSource(source)}
 	if browser != "" {
 		return []storage.FailureBudget{budget(t.key("password-known", name+"|"+browser), l.PasswordFree, l.PasswordFailures)}, spray
 	}
@@ -109,6 +109,11 @@ func (t *Throttle) PasswordTry(name, browser, source string) ([]storage.FailureB
 		budget(t.key("password-from", name+"|"+source), l.PasswordFree, 0),
 		budget(t.StrangerKey(name), 2*l.PasswordFree, l.PasswordFailures),
 	}, spray
+}
+
+// PasswordSource is the bucket of one address over all persons (PW-16). A finished login gives back what it took.
+func (t *Throttle) PasswordSource(source string) storage.Throttle {
+	return bucket(t.key("password-source", source), time.Hour, t.limits.PasswordsPerSourceHour)
 }
 
 // StrangerKey is the budget over all unknown browsers and sources of a name: what `user unlock` clears.

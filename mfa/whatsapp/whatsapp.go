@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/text/language"
 
-	"github.com/parola-id/parola/internal/clock"
 	"github.com/parola-id/parola/mfa"
 )
 
@@ -36,7 +35,6 @@ type Config struct {
 	Languages []string
 	// HTTPClient carries the calls; redirects are never followed. Nil is a default one.
 	HTTPClient *http.Client
-	Clock      clock.Clock
 	Log        *slog.Logger
 	// Rejected hears of webhooks that were not taken: a short word, never their content. It may be nil.
 	Rejected func(ctx context.Context, reason string)
@@ -107,7 +105,6 @@ func (c Config) check() error {
 	want(c.VerifyToken != "", "set the verify token of the webhook")
 	want(templateForm.MatchString(c.Template), "set the name of the approved authentication template")
 	want(len(c.Languages) > 0, "set at least one language of the template")
-	want(c.Clock != nil, "a clock is required")
 	return errors.Join(errs...)
 }
 

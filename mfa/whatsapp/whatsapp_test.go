@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/examples/handset"
-	"github.com/parola-id/parola/internal/clock"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/mfa/channeltest"
 	"github.com/parola-id/parola/mfa/whatsapp"
@@ -31,7 +30,7 @@ func config(e channeltest.Env) whatsapp.Config {
 		BaseURL: e.CarrierURL, Version: "v25.0", PhoneNumberID: "106000000000001", AccessToken: "access token",
 		AppSecrets:  []string{secrets[channeltest.Current], secrets[channeltest.Previous]},
 		VerifyToken: verifyToken, Template: "parola_login_code", Languages: []string{"en", "it", "pt_BR"},
-		HTTPClient: e.HTTPClient, Clock: clock.System{}, Rejected: e.Rejected,
+		HTTPClient: e.HTTPClient, Rejected: e.Rejected,
 	}
 }
 
@@ -306,7 +305,6 @@ func TestNew_RefusesAnIncompleteConfiguration(t *testing.T) {
 		"languages":       func(c *whatsapp.Config) { c.Languages = nil },
 		"a language":      func(c *whatsapp.Config) { c.Languages = []string{"not a language"} },
 		"base URL":        func(c *whatsapp.Config) { c.BaseURL = "graph.facebook.com" },
-		"clock":           func(c *whatsapp.Config) { c.Clock = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config(channeltest.Env{})

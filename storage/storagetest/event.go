@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,6 +64,30 @@ func testEvents(t *testing.T, db Database) {
 		same(t, list(t, storage.EventFilter{AfterID: ids[3]}), ids[4:])
 		same(t, list(t, storage.EventFilter{Backward: true, Limit: 2}), []string{ids[5], ids[4]})
 		same(t, list(t, storage.EventFilter{Backward: true, AfterID: ids[1]}), []string{ids[0]})
+	})
+	t.Run("more kinds of questions than a store prepares, at once", func(t *testing.T) {
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				for mask := range 400 {
+					has := func(bit int, value string) string {
+						if mask&(1<<bit) == 0 {
+							return ""
+						}
+						return value
+					}
+					found, err := s.ListEvents(ctx, storage.EventFilter{
+						PersonID: has(0, "p2"), ClientID: has(1, "c2"), AuthRequestID: has(2, "a2"), GrantID: has(3, "g2"),
+						ChallengeID: has(4, "ch2"), JTI: has(5, "j2"), CorrelationID: has(6, "x2"), SessionID: has(7, "s2"),
+						Kind: has(8, "session."),
+					})
+					if err != nil || len(found) < 3 {
+						t.Errorf("question %d: %d found, %v", mask, len(found), err)
+					}
+				}
+			})
+		}
+		wg.Wait()
 	})
 	t.Run("a thousand events are appended at once", func(t *testing.T) {
 		var many []storage.Event

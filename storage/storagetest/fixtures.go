@@ -78,6 +78,7 @@ func challengeRecord() storage.Challenge {
 		ID: storage.NewID(), PersonID: "p", PhoneID: "f", AuthRequestID: storage.NewID(), Purpose: storage.PurposeLogin,
 		Nonce: []byte{9, 9}, BrowserHash: []byte{1}, DetailsHash: []byte{2}, KeyID: "k", ClientID: "shop",
 		CorrelationID: "corr", SourceAddr: "192.0.2.1", Locale: "it",
+		PhoneHash: "h", PhoneCountry: "IT", PhoneLastTwo: "67",
 		Policy:    storage.ChallengePolicy{Fallback: "allow", NotDeliveredAfter: 35 * time.Second, MaxMessages: 4, WhatsAppFirst: true},
 		CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute), MaxTries: 5, DueAt: noon.Add(20 * time.Second),
 	}

@@ -15,12 +15,12 @@ func testPersons(t *testing.T, db Database) {
 	t.Run("a person is found by ID and by user name", func(t *testing.T) {
 		p := seedPerson(t, s)
 		same(t, must(s.Person(ctx, p.ID))(t), p)
-		got, factor, err := s.PersonByUsername(ctx, p.Username)
+		got, factors, err := s.PersonByUsername(ctx, p.Username)
 		if err != nil {
 			t.Fatal(err)
 		}
 		same(t, got, p)
-		same(t, factor, storage.PasswordFactor{PersonID: p.ID})
+		same(t, factors, storage.Factors{})
 	})
 	t.Run("nobody is not found", func(t *testing.T) {
 		_, err := s.Person(ctx, "nobody")
@@ -74,7 +74,16 @@ func testPersons(t *testing.T, db Database) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, got, f)
+		same(t, got, storage.Factors{Password: f})
+	})
+	t.Run("a phone is read with its person", func(t *testing.T) {
+		p := seedPerson(t, s)
+		f := seedPhone(t, s, p.ID)
+		_, got, err := s.PersonByUsername(ctx, p.Username)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got, storage.Factors{Phone: f})
 	})
 	t.Run("a rehash does not undo a change", func(t *testing.T) {
 		p := seedPerson(t, s)

@@ -224,20 +224,6 @@ func testTransactions(t *testing.T, db Database) {
 		}
 	})
 
-	t.Run("more texts than a store prepares, at once", func(t *testing.T) {
-		race(t, 3, []storage.Store{s}, func(ctx context.Context, s storage.Store) (bool, error) {
-			var keys []string
-			for range 270 {
-				keys = append(keys, storage.NewID())
-				if err := s.GiveBack(ctx, noon, keys...); err != nil {
-					return false, err
-				}
-			}
-			return true, nil
-		})
-		must(s.ListSessions(ctx, "", true, noon, 1))(t)
-	})
-
 	testWritesNeedTransaction(t, s)
 }
 

@@ -11,12 +11,22 @@ import (
 const deliveryColumns = `id, challenge_id, channel, carrier, cause, automatic, state, calls, created_at, due_at, sending_at,
 	lease_until, accepted_at, sent_at, delivered_at, read_at, failed_at, message_hash, failure_class, failure_code`
 
-func scanDelivery(r row) (storage.Delivery, error) {
-	var d storage.Delivery
-	err := r.Scan(&d.ID, &d.ChallengeID, &d.Channel, &d.Carrier, &d.Trigger, &d.Automatic, &d.State, &d.Calls,
+// deliveriesOrEmpty are the columns of an outer join: an empty delivery where there is none.
+const deliveriesOrEmpty = `COALESCE(d.id, ''), COALESCE(d.challenge_id, ''), COALESCE(d.channel, ''), COALESCE(d.carrier, ''),
+	COALESCE(d.cause, ''), COALESCE(d.automatic, FALSE), COALESCE(d.state, ''), COALESCE(d.calls, 0), d.created_at, d.due_at,
+	d.sending_at, d.lease_until, d.accepted_at, d.sent_at, d.delivered_at, d.read_at, d.failed_at,
+	COALESCE(d.message_hash, ''), COALESCE(d.failure_class, ''), COALESCE(d.failure_code, '')`
+
+func deliveryDest(d *storage.Delivery) []any {
+	return []any{&d.ID, &d.ChallengeID, &d.Channel, &d.Carrier, &d.Trigger, &d.Automatic, &d.State, &d.Calls,
 		timeOf(&d.CreatedAt), timeOf(&d.DueAt), timeOf(&d.SendingAt), timeOf(&d.LeaseUntil), timeOf(&d.AcceptedAt),
 		timeOf(&d.SentAt), timeOf(&d.DeliveredAt), timeOf(&d.ReadAt), timeOf(&d.FailedAt), &d.MessageHash, &d.FailureClass,
-		&d.FailureCode)
+		&d.FailureCode}
+}
+
+func scanDelivery(r row) (storage.Delivery, error) {
+	var d storage.Delivery
+	err := r.Scan(deliveryDest(&d)...)
 	return d, err
 }
 

@@ -14,7 +14,7 @@ const eventColumns = `id, version, at, kind, outcome, reason, severity, person_i
 	release, data`
 
 // appendAtOnce bounds one statement: the SQLite driver looks for each parameter's value among all of them.
-const appendAtOnce = 50
+const appendAtOnce = 20
 
 func scanEvent(r row) (storage.Event, error) {
 	var e storage.Event
@@ -31,8 +31,28 @@ func scanEvent(r row) (storage.Event, error) {
 
 const selectEvents = `SELECT ` + eventColumns + `, sequence, prev_hash, hash FROM events `
 
-// AppendEvents implements storage.Events.
+// AppendEvents implements storage.Events. The events wait in the transaction until it commits, so that all that were
+// appended along the way cost one statement.
 func (s *Store) AppendEvents(ctx context.Context, events ...storage.Event) error {
+	t := s.txOf(ctx)
+	if t == nil {
+		return storage.ErrNoTransaction
+	}
+	if t.failed != nil {
+		return t.abandoned()
+	}
+	t.events = append(t.events, events...)
+	return nil
+}
+
+// writeEvents stores the events that wait in the transaction of ctx: before it commits, and before it reads events.
+func (s *Store) writeEvents(ctx context.Context) error {
+	t := s.txOf(ctx)
+	if t == nil || len(t.events) == 0 {
+		return nil
+	}
+	events := t.events
+	t.events = nil
 	for part := range slices.Chunk(events, appendAtOnce) {
 		var args []any
 		for _, e := range part {
@@ -53,6 +73,9 @@ func (s *Store) AppendEvents(ctx context.Context, events ...storage.Event) error
 
 // ListEvents implements storage.Events.
 func (s *Store) ListEvents(ctx context.Context, f storage.EventFilter) ([]storage.Event, error) {
+	if err := s.writeEvents(ctx); err != nil {
+		return nil, err
+	}
 	var where []string
 	var args []any
 	narrow := func(condition, value string) {
@@ -98,12 +121,18 @@ func (s *Store) ListEvents(ctx context.Context, f storage.EventFilter) ([]storag
 
 // UnsealedEvents implements storage.Events.
 func (s *Store) UnsealedEvents(ctx context.Context, limit int) ([]storage.Event, error) {
+	if err := s.writeEvents(ctx); err != nil {
+		return nil, err
+	}
 	return reading(scanEvent).all(ctx, s, selectEvents+`WHERE sequence IS NULL ORDER BY id LIMIT $1`,
 		bounded(limit, 100, 10000))
 }
 
 // SealEvents implements storage.Events.
 func (s *Store) SealEvents(ctx context.Context, seals []storage.Seal) error {
+	if err := s.writeEvents(ctx); err != nil {
+		return err
+	}
 	for _, seal := range seals {
 		err := s.affects(ctx, `UPDATE events SET sequence = $2, prev_hash = $3, hash = $4
 			WHERE id = $1 AND sequence IS NULL`, seal.EventID, seal.Sequence, seal.PrevHash, seal.Hash)

@@ -2,7 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parola-id/parola/storage"
@@ -11,6 +13,9 @@ import (
 const grantColumns = `x.id, x.client_id, x.person_id, x.session_id, x.auth_request_id, x.correlation_id, x.scopes, x.audience,
 	x.login, x.form, x.auth_code_hash, x.auth_code_expires_at, x.auth_code_used_at, x.created_at, x.refresh_until,
 	x.revoked_at, x.revoke_reason, ` + barred
+
+// updatedGrant are the columns of a grant that was just updated: SQLite knows no alias there.
+var updatedGrant = strings.ReplaceAll(grantColumns, "x.", "grants.")
 
 func grantDest(g *storage.Grant) []any {
 	return []any{&g.ID, &g.ClientID, &g.PersonID, &g.SessionID, &g.AuthRequestID, &g.CorrelationID, wordsOf(&g.Scopes),
@@ -48,15 +53,15 @@ func (s *Store) UseAuthCode(ctx context.Context, codeHash, clientID string, now 
 	if codeHash == "" { // what grants without a code have
 		return storage.Grant{}, false, storage.ErrNotFound
 	}
-	burned, err := s.once(ctx, `UPDATE grants SET auth_code_used_at = $3
-		WHERE auth_code_hash = $1 AND auth_code_hash <> '' AND client_id = $2 AND auth_code_used_at IS NULL`,
-		codeHash, clientID, ms(now))
-	if err != nil {
-		return storage.Grant{}, false, err
+	g, err := changing(scanGrant).one(ctx, s, `UPDATE grants SET auth_code_used_at = $3
+		WHERE auth_code_hash = $1 AND auth_code_hash <> '' AND client_id = $2 AND auth_code_used_at IS NULL
+		RETURNING `+updatedGrant, codeHash, clientID, ms(now))
+	if !errors.Is(err, storage.ErrNotFound) {
+		return g, err == nil, err
 	}
-	g, err := reading(scanGrant).one(ctx, s, `SELECT `+grantColumns+` FROM grants x
+	g, err = reading(scanGrant).one(ctx, s, `SELECT `+grantColumns+` FROM grants x
 		WHERE x.auth_code_hash = $1 AND x.auth_code_hash <> '' AND x.client_id = $2`, codeHash, clientID)
-	return g, burned, err
+	return g, false, err
 }
 
 // RevokeGrant implements storage.Grants. Tokens need no statement of their own: they are read together with their

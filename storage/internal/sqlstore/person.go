@@ -49,24 +49,35 @@ func (s *Store) Person(ctx context.Context, id string) (storage.Person, error) {
 }
 
 // PersonByUsername implements storage.Persons.
-func (s *Store) PersonByUsername(ctx context.Context, username string) (storage.Person, storage.PasswordFactor, error) {
-	type both struct {
-		person storage.Person
-		factor storage.PasswordFactor
+func (s *Store) PersonByUsername(ctx context.Context, username string) (storage.Person, storage.Factors, error) {
+	type found struct {
+		person  storage.Person
+		factors storage.Factors
 	}
-	scan := func(r row) (both, error) {
-		var b both
+	scan := func(r row) (found, error) {
+		var f found
 		var claims string
-		f := &b.factor
-		err := r.Scan(append(personDest(&b.person, &claims), &f.Hash, &f.KeyID, &f.Normalization, timeOf(&f.UpdatedAt))...)
-		b.person.Claims = rawJSON(claims)
-		f.PersonID = b.person.ID
-		return b, err
+		w, t := &f.factors.Password, &f.factors.Phone
+		dest := append(personDest(&f.person, &claims), &w.Hash, &w.KeyID, &w.Normalization, timeOf(&w.UpdatedAt),
+			&t.ID, &t.Sealed, &t.Hash, &t.Country, &t.LastTwo, timeOf(&t.VerifiedAt), timeOf(&t.CreatedAt), &t.Failures,
+			timeOf(&t.DisabledAt), timeOf(&t.NoWhatsAppUntil), timeOf(&t.LastUsedAt))
+		err := r.Scan(dest...)
+		f.person.Claims = rawJSON(claims)
+		if w.Hash != "" {
+			w.PersonID = f.person.ID
+		}
+		if t.ID != "" {
+			t.PersonID = f.person.ID
+		}
+		return f, err
 	}
-	b, err := reading(scan).one(ctx, s, `SELECT `+personColumns+`,
-			COALESCE(w.hash, ''), COALESCE(w.key_id, ''), COALESCE(w.normalization, 0), w.updated_at
-		FROM persons p LEFT JOIN passwords w ON w.person_id = p.id WHERE p.username = $1`, username)
-	return b.person, b.factor, err
+	f, err := reading(scan).one(ctx, s, `SELECT `+personColumns+`,
+			COALESCE(w.hash, ''), COALESCE(w.key_id, ''), COALESCE(w.normalization, 0), w.updated_at,
+			COALESCE(t.id, ''), t.sealed, COALESCE(t.hash, ''), COALESCE(t.country, ''), COALESCE(t.last_two, ''),
+			t.verified_at, t.created_at, COALESCE(t.failures, 0), t.disabled_at, t.no_whatsapp_until, t.last_used_at
+		FROM persons p LEFT JOIN passwords w ON w.person_id = p.id LEFT JOIN phones t ON t.person_id = p.id
+		WHERE p.username = $1`, username)
+	return f.person, f.factors, err
 }
 
 // ListPersons implements storage.Persons.

@@ -50,6 +50,7 @@ func (s *Store) CountPhoneFailure(ctx context.Context, id string, limit int, now
 	c, err := changing(scan).one(ctx, s, `UPDATE phones SET failures = failures + 1,
 			disabled_at = CASE WHEN failures + 1 > CAST($2 AS BIGINT) THEN CAST($3 AS BIGINT) END
 		WHERE id = $1 AND disabled_at IS NULL
+			AND NOT EXISTS (SELECT 1 FROM persons p WHERE p.id = phones.person_id AND p.disabled_at IS NOT NULL)
 		RETURNING failures, disabled_at IS NOT NULL`, id, limit, ms(now))
 	return c.failures, c.disabled, err
 }

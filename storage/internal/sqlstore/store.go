@@ -82,6 +82,14 @@ func New(c Config) *Store {
 	return s
 }
 
+// Unobserved is the same store, whose statements Observe does not hear of: for housekeeping that belongs to no request.
+// A transaction of one is none of the other.
+func (s *Store) Unobserved() *Store {
+	quiet := *s
+	quiet.observe = func(string) {}
+	return &quiet
+}
+
 // Close closes the pools.
 func (s *Store) Close() error {
 	if s.reader == s.writer {

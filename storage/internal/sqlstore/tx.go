@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/parola-id/parola/storage"
 )
 
 // mostTries is how often a transaction is run when the database asks for it to be run again.
@@ -27,6 +29,8 @@ type tx struct {
 	// one that failed; holding SQLite to the same rule makes a test on either tell the truth about both.
 	failed error
 	hooks  []func()
+	// events are appended and not written yet.
+	events []storage.Event
 	// unprepared are texts to prepare once the writer's connection is free again.
 	unprepared []string
 }
@@ -77,7 +81,10 @@ func (s *Store) try(ctx context.Context, fn func(ctx context.Context) error) (ag
 			t.sql.Rollback()
 		}
 	}()
-	err = fn(context.WithValue(ctx, txKey{s}, t))
+	inside := context.WithValue(ctx, txKey{s}, t)
+	if err = fn(inside); err == nil && t.failed == nil {
+		err = s.writeEvents(inside)
+	}
 	finished = true
 	t.over.Store(true)
 	if err == nil && t.failed != nil {
@@ -92,10 +99,10 @@ func (s *Store) try(ctx context.Context, fn func(ctx context.Context) error) (ag
 		return s.dialect.Classify(err) == Retry, fmt.Errorf("commit: %w", s.translate(err))
 	}
 	release()
-	t.prepareRest(ctx)
 	for _, hook := range t.hooks {
 		hook()
 	}
+	t.prepareRest(ctx)
 	return false, nil
 }
 

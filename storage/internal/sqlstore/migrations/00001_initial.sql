@@ -160,7 +160,10 @@ CREATE TABLE challenges (
     ended_as        TEXT NOT NULL,
     fallback_at     BIGINT,
     identity_bar    BOOLEAN NOT NULL,
-    due_at          BIGINT
+    due_at          BIGINT,
+    phone_hash      TEXT NOT NULL,
+    phone_country   TEXT NOT NULL,
+    phone_last_two  TEXT NOT NULL
 );
 CREATE INDEX challenges_auth_request ON challenges (auth_request_id);
 CREATE INDEX challenges_expires_at ON challenges (expires_at);
