@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,6 +57,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 			settings.RuntimeParams[name] = value
 		}
 	}
+	if err := encrypted(settings); err != nil {
+		return nil, err
+	}
 	db := stdlib.OpenDB(*settings)
 	db.SetMaxOpenConns(c.Connections)
 	db.SetMaxIdleConns(c.Connections)
@@ -65,6 +70,24 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
 	}
 	return store, nil
+}
+
+// encrypted refuses a connection that could go over the network in clear (KEY-09): to another machine only with TLS, and
+// without falling back to none.
+func encrypted(c *pgx.ConnConfig) error {
+	plain := func(host string, secure bool) bool {
+		ip := net.ParseIP(host)
+		local := strings.HasPrefix(host, "/") || host == "localhost" || ip != nil && ip.IsLoopback()
+		return !secure && !local
+	}
+	refused := plain(c.Host, c.TLSConfig != nil)
+	for _, f := range c.Fallbacks {
+		refused = refused || plain(f.Host, f.TLSConfig != nil)
+	}
+	if refused {
+		return errors.New("open PostgreSQL database: the connection to another machine could be made without encryption: add sslmode=verify-full to database.dsn")
+	}
+	return nil
 }
 
 var dialect = sqlstore.Dialect{

@@ -160,6 +160,21 @@ func testSweeps(t *testing.T, db Database) {
 		same(t, drained(t, storage.SweepThrottles, hour(2)), 1)
 		same(t, drained(t, storage.SweepThrottles, hour(2+30*24)), 2)
 	})
+	t.Run("PW-14 a key that is shut stays shut", func(t *testing.T) {
+		shut := storage.FailureBudget{Key: "shut", Free: 5, Limit: 1}
+		write(t, s, func(ctx context.Context) error {
+			_, _, err := s.CountFailures(ctx, noon, shut)
+			return err
+		})
+		drained(t, storage.SweepThrottles, noon.Add(365*24*time.Hour))
+		write(t, s, func(ctx context.Context) error {
+			_, r, err := s.CountFailures(ctx, noon.Add(366*24*time.Hour), shut)
+			if err == nil && (r == nil || !r.RetryAt.IsZero()) {
+				t.Errorf("a year later: %+v, want a refusal that time does not lift", r)
+			}
+			return err
+		})
+	})
 	t.Run("what does not end cannot be swept", func(t *testing.T) {
 		if err := s.InTx(ctx, func(ctx context.Context) error {
 			_, err := s.Sweep(ctx, "events", noon, 1)

@@ -8,7 +8,8 @@ import (
 	"github.com/parola-id/parola/storage"
 )
 
-// failureMemory is how long a failure counter outlives its last failure.
+// failureMemory is how long a failure counter outlives its last failure. One that has shut its key stays: time alone does
+// not open it again (PW-14).
 const failureMemory = 30 * 24 * time.Hour
 
 // ended selects by key what has ended before $1; each condition is served by an index of its own.
@@ -28,7 +29,7 @@ var sweeps = map[storage.Sweepable][]ended{
 	},
 	storage.SweepTokens:     {{"tokens", "hash", "expires_at < $1"}},
 	storage.SweepAssertions: {{"assertions", "id", "expires_at < $1"}},
-	storage.SweepThrottles:  {{"buckets", "id", "full_at < $1"}, {"failures", "id", "counted_at < $1"}},
+	storage.SweepThrottles:  {{"buckets", "id", "full_at < $1"}, {"failures", "id", "counted_at < $1 AND (shut_at = 0 OR failures < shut_at)"}},
 }
 
 // Sweep implements storage.Sweeper.
