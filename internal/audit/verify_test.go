@@ -221,7 +221,7 @@ func TestRotatedKey(t *testing.T) {
 func TestVerifyReadsMoreThanOnePage(t *testing.T) {
 	b := newBench(t, storagetest.SQLite(t))
 	var many []storage.Event
-	for range 2*verifyAtOnce + 7 {
+	for range verifyAtOnce + 7 {
 		many = append(many, storage.Event{Kind: PasscodeSent})
 	}
 	err := b.store.InTx(context.Background(), func(ctx context.Context) error { return b.writer.Write(ctx, many...) })
