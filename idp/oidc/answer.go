@@ -108,6 +108,19 @@ func (p *Provider) takeRequest(ctx context.Context, now time.Time) error {
 	return e
 }
 
+// note writes an event about a refused request, within the limit on such events of one kind and source.
+func (p *Provider) note(ctx context.Context, e storage.Event) error {
+	info := reqinfo.From(ctx)
+	e.Outcome, e.CorrelationID, e.SourceAddr, e.UserAgent = audit.Failure, info.CorrelationID, info.Source, info.UserAgent
+	return p.Store.InTx(ctx, func(ctx context.Context) error {
+		refused, err := p.Store.Take(ctx, p.Clock.Now(), p.Throttle.Notes(e.Kind, info.Source))
+		if err != nil || refused != nil {
+			return err
+		}
+		return p.Audit.Write(ctx, e)
+	})
+}
+
 // noteRefusal writes the event of a refused authorization request. It draws on the same limit as a good one, since
 // nobody has to be known to cause it.
 func (p *Provider) noteRefusal(ctx context.Context, clientID string, e *refusal) error {

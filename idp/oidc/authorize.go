@@ -38,10 +38,21 @@ func (p *Provider) Authorize(w http.ResponseWriter, r *http.Request) {
 		err = p.noteRefusal(r.Context(), client.ID, e)
 	}
 	if err != nil {
-		p.writePage(w, r, err)
+		p.stopPage(w, r, client.ID, err)
 		return
 	}
 	p.sendRefusal(w, r, destinationOf(client, params), e)
+}
+
+// stopPage answers what goes no further, and tells of a limit that was hit.
+func (p *Provider) stopPage(w http.ResponseWriter, r *http.Request, clientID string, err error) {
+	if e, told := asRefusal(err); told && e.status == http.StatusTooManyRequests {
+		hit := storage.Event{Kind: audit.RateLimitHit, Reason: "authorization_requests", ClientID: clientID}
+		if noted := p.note(r.Context(), hit); noted != nil {
+			err = noted
+		}
+	}
+	p.writePage(w, r, err)
 }
 
 // refusePage answers a request that must not be redirected.
@@ -51,7 +62,7 @@ func (p *Provider) refusePage(w http.ResponseWriter, r *http.Request, err error)
 			err = noted
 		}
 	}
-	p.writePage(w, r, err)
+	p.stopPage(w, r, "", err)
 }
 
 // authorizeValues are the parameters as sent, by query and body together.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/parola-id/parola/internal/acr"
+	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/internal/throttle"
 	"github.com/parola-id/parola/storage"
@@ -239,6 +240,12 @@ func TestDOS07_RequestsOfOneSourceAreLimited(t *testing.T) {
 	}
 	if n := len(f.events("oauth.authorize.")); n != 3 {
 		t.Errorf("%d events beyond the limit", n)
+	}
+	for range 50 {
+		f.authorize(authorizeForm(c))
+	}
+	if hits := f.events(audit.RateLimitHit); len(hits) < 1 || len(hits) > 12 || hits[0].Reason != "authorization_requests" {
+		t.Errorf("%d events of the limit, want some and not a flood: %+v", len(hits), hits)
 	}
 	other := reqinfo.With(context.Background(), reqinfo.Info{Source: "192.0.2.8"})
 	f.tx(func(ctx context.Context) error {

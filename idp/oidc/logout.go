@@ -39,8 +39,9 @@ type logoutRequest struct {
 	hint idTokenHint
 	// returnTo is the client's registered address with state, or empty.
 	returnTo string
-	// params are what the confirmation page carries on.
-	params url.Values
+	// params are what the confirmation page carries on; hintText is the hint as it came, which that page does not.
+	params   url.Values
+	hintText string
 	// confirmed says that the person pressed the button on our page, declined that they pressed the other one; token is
 	// the page's.
 	confirmed, declined bool
@@ -69,6 +70,8 @@ func (p *Provider) Logout(w http.ResponseWriter, r *http.Request) {
 	}
 	signedIn := err == nil
 	switch {
+	case !signedIn && r.Method == http.MethodPost && !p.sameOrigin(r):
+		p.askAgainByGet(w, r, request)
 	case !signedIn:
 		p.signedOut(w, r, request)
 	case request.hint.Subject == session.PersonID && request.client.ID == request.hint.Audience:
@@ -109,6 +112,7 @@ func (p *Provider) readLogout(w http.ResponseWriter, r *http.Request) (logoutReq
 	}
 	clientID := form.Get("client_id")
 	if text := form.Get("id_token_hint"); text != "" {
+		request.hintText = text
 		if request.hint, err = p.readIDTokenHint(r.Context(), text); err != nil && !errors.Is(err, errNotIDToken) {
 			return logoutRequest{}, err
 		}
@@ -151,10 +155,29 @@ func returnAddress(c storage.Client, form url.Values) string {
 	return uri
 }
 
+// askAgainByGet is for a form that another site's page posted. A browser sends no SameSite=Lax cookie with it, so that
+// nothing is known yet of a session: the same request by GET brings the cookie along. An answer to our own page cannot
+// come from there.
+func (p *Provider) askAgainByGet(w http.ResponseWriter, r *http.Request, request logoutRequest) {
+	if request.confirmed || request.declined {
+		p.blockForgery(w, r)
+		return
+	}
+	query := request.params
+	if request.hintText != "" {
+		query.Set("id_token_hint", request.hintText)
+	}
+	seeOther(w, p.endpoint(pathLogout)+"?"+query.Encode())
+}
+
 // signedOut answers where no session is left to end. Only a client that proved itself by a hint gets the browser back
-// by itself; after a bare client_id, which anyone can write, a click is needed.
+// by itself; after a bare client_id, which anyone can write, a click is needed. A cookie that the browser did not send
+// is not cleared: any site can make a browser come here without it, and would sign people out that way.
 func (p *Provider) signedOut(w http.ResponseWriter, r *http.Request, request logoutRequest) {
-	http.SetCookie(w, p.Sessions.ClearCookie())
+	forget := p.Sessions.ClearCookie()
+	if _, err := r.Cookie(forget.Name); err == nil {
+		http.SetCookie(w, forget)
+	}
 	if request.returnTo != "" && request.hint.Subject != "" {
 		seeOther(w, request.returnTo)
 		return
@@ -165,10 +188,19 @@ func (p *Provider) signedOut(w http.ResponseWriter, r *http.Request, request log
 // confirmedLogout believes the button only with the token of our page and from our own origin (WEB-01).
 func (p *Provider) confirmedLogout(w http.ResponseWriter, r *http.Request, request logoutRequest, session storage.Session) {
 	if !p.sameOrigin(r) || !p.validLogoutToken(request.token, session.ID, p.Clock.Now()) {
-		p.writePage(w, r, pageOnly(http.StatusForbidden, PageForbidden))
+		p.blockForgery(w, r)
 		return
 	}
 	p.endLogin(w, r, request, session)
+}
+
+// blockForgery refuses an answer to our page that does not come from it, or from one that was open too long.
+func (p *Provider) blockForgery(w http.ResponseWriter, r *http.Request) {
+	if err := p.note(r.Context(), storage.Event{Kind: audit.CSRFBlocked, Reason: reasonLogout}); err != nil {
+		p.writePage(w, r, err)
+		return
+	}
+	p.writePage(w, r, pageOnly(http.StatusForbidden, PageForbidden))
 }
 
 // endLogin ends the session with everything that lives from it, in one transaction with the events: grants of this

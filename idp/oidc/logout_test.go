@@ -291,3 +291,53 @@ func TestLogoutByPostOfAClient(t *testing.T) {
 		t.Errorf("DELETE: %d", w.Code)
 	}
 }
+
+func TestOA92_APostFromAnotherSiteSignsNobodyOut(t *testing.T) {
+	d := newDesk(t)
+	c, _ := d.addClient(nil)
+	s, cookie := d.signIn(d.person.ID)
+	hint := d.idToken(c, s, typIDToken, deskIssuer)
+	post := func(pairs ...string) *httptest.ResponseRecorder {
+		r := formRequest(pairs...) // a browser sends no SameSite=Lax cookie along
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		w := d.serve(d.Logout, r)
+		if clearsCookie(w) {
+			t.Errorf("%v: the answer clears a cookie that was not sent: %v", pairs, w.Header())
+		}
+		d.wantSession(s, cookie, true)
+		return w
+	}
+	for name, pairs := range map[string][]string{
+		"nothing": nil, "a client_id": {"client_id", c.ID}, "a hint": {"id_token_hint", "made-up"},
+	} {
+		w := post(pairs...)
+		if w.Code != http.StatusSeeOther || !strings.HasPrefix(w.Header().Get("Location"), deskIssuer+"/logout?") {
+			t.Errorf("%s: %d to %q, want the same request by GET", name, w.Code, w.Header().Get("Location"))
+		}
+	}
+	if w := post("decision", "sign-out"); w.Code != http.StatusForbidden {
+		t.Errorf("a forged answer to our page: %d", w.Code)
+	}
+	if w := d.logout(nil); clearsCookie(w) {
+		t.Error("a GET without the cookie clears it")
+	}
+
+	w := post("id_token_hint", hint, "post_logout_redirect_uri", goodbye, "state", "s")
+	r := withCookie(httptest.NewRequest(http.MethodGet, w.Header().Get("Location"), nil), cookie)
+	if w = d.serve(d.Logout, r); w.Header().Get("Location") != goodbye+"?state=s" || !clearsCookie(w) {
+		t.Errorf("a client's own post, by GET: %d to %q", w.Code, w.Header().Get("Location"))
+	}
+	d.wantSession(s, cookie, false)
+}
+
+func TestLOG01_RefusedLogoutConfirmationsAreToldWithinALimit(t *testing.T) {
+	d := newDesk(t)
+	_, cookie := d.signIn(d.person.ID)
+	for range 50 {
+		d.serve(d.Logout, confirmation(cookie, "", "decision", "sign-out"))
+	}
+	blocked := d.events(audit.CSRFBlocked)
+	if len(blocked) < 1 || len(blocked) > 12 || blocked[0].Outcome != audit.Failure || blocked[0].Reason != "logout" {
+		t.Errorf("%d events, the first %+v", len(blocked), blocked)
+	}
+}
