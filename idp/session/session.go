@@ -28,6 +28,7 @@ import (
 type Store interface {
 	storage.Transactor
 	storage.Sessions
+	storage.Throttles
 }
 
 // Config is what a Manager needs.
@@ -107,13 +108,26 @@ func (m *Manager) Current(r *http.Request) (storage.Session, error) {
 	return s, nil
 }
 
+// afterEndEvents is how often the use of one ended session is written down: whoever still holds its token could
+// otherwise fill the audit log with it.
+var afterEndEvents = storage.Throttle{Interval: time.Minute, Burst: 3}
+
 // usedAfterEnd notes that somebody still holds the token of a session that was ended on purpose, and returns
 // ErrNotFound. A browser that comes back after its session ran out is nothing to note: it was never told.
 func (m *Manager) usedAfterEnd(ctx context.Context, s storage.Session) error {
 	if s.EndReason != EndedExpired {
 		e := m.event(ctx, audit.SessionUsedAfterEnd, s)
 		e.Outcome, e.Reason = audit.Failure, s.EndReason
-		if err := m.Store.InTx(ctx, func(ctx context.Context) error { return m.Audit.Write(ctx, e) }); err != nil {
+		sample := afterEndEvents
+		sample.Key = "session-after-end:" + s.ID
+		err := m.Store.InTx(ctx, func(ctx context.Context) error {
+			refused, err := m.Store.Take(ctx, m.Clock.Now(), sample)
+			if err != nil || refused != nil {
+				return err
+			}
+			return m.Audit.Write(ctx, e)
+		})
+		if err != nil {
 			return fmt.Errorf("note use of ended session: %w", err)
 		}
 	}

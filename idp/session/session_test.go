@@ -234,6 +234,12 @@ func TestEndedSessionIsGoneAndItsUseIsNoted(t *testing.T) {
 	if e := f.events(audit.SessionUsedAfterEnd); len(e) != 1 || e[0].SessionID != s.ID {
 		t.Errorf("use after the end: %+v", e)
 	}
+	for range 50 {
+		f.current(c)
+	}
+	if e := f.events(audit.SessionUsedAfterEnd); len(e) > 5 {
+		t.Errorf("an ended session's token wrote %d events", len(e))
+	}
 	f.tx(func(ctx context.Context) error {
 		if _, err := f.Renew(ctx, s, Login{}); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("renewed an ended session: %v", err)
