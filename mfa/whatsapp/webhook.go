@@ -20,6 +20,10 @@ import (
 const (
 	// maxWebhook is what Meta sends at most.
 	maxWebhook = 3 << 20
+	// smallWebhook is more than a usual one has. Larger ones must be read before their signature can be checked, so that
+	// anybody can make us hold them: only a few are, and the others are asked to come again (DOS-08).
+	smallWebhook = 64 << 10
+	largeAtOnce  = 8
 	// answerWithin is how long Meta is kept waiting; a batch that is not stored by then is sent again and goes on from
 	// there, because what was stored is a duplicate (WH-04).
 	answerWithin = time.Second
@@ -73,6 +77,16 @@ func (c *Channel) notification(w http.ResponseWriter, r *http.Request, receive f
 	if !given {
 		refuse(http.StatusUnauthorized, "signature_missing") // before the body is read: it costs the sender more than us
 		return
+	}
+	if r.ContentLength < 0 || r.ContentLength > smallWebhook {
+		select {
+		case c.large <- struct{}{}:
+			defer func() { <-c.large }()
+		default:
+			w.Header().Set("Retry-After", "5")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
 	var tooLarge *http.MaxBytesError

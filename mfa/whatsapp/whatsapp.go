@@ -46,6 +46,8 @@ type Channel struct {
 	endpoint   string
 	httpClient *http.Client
 	matcher    language.Matcher
+	// large is what large webhooks wait their turn in.
+	large chan struct{}
 }
 
 var _ mfa.Channel = (*Channel)(nil)
@@ -86,6 +88,7 @@ func New(c Config) (*Channel, error) {
 		endpoint:   strings.TrimSuffix(c.BaseURL, "/") + "/" + c.Version + "/" + c.PhoneNumberID + "/messages",
 		httpClient: mfa.CarrierClient(c.HTTPClient),
 		matcher:    language.NewMatcher(tags),
+		large:      make(chan struct{}, largeAtOnce),
 	}, nil
 }
 

@@ -7,9 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -262,6 +264,40 @@ func TestWH08_ABatchIsBounded(t *testing.T) {
 }
 
 // The person's language decides the template's; what Meta does not have there is tried once in the default one.
+func TestWH08_OnlyAFewLargeBodiesAreHeldBeforeTheirSignatureIsKnown(t *testing.T) {
+	c := newChannel(t, channeltest.Env{CarrierURL: "https://example.com"})
+	h := c.Handler(func(context.Context, []mfa.Report) error { return nil })
+	post := func(body io.Reader, length int64) int {
+		req := httptest.NewRequest(http.MethodPost, "/", body)
+		req.ContentLength = length
+		req.Header.Set("X-Hub-Signature-256", "sha256="+strings.Repeat("00", sha256.Size))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		return w.Code
+	}
+	var held sync.WaitGroup
+	var open []*io.PipeWriter
+	for range 8 {
+		r, w := io.Pipe()
+		open = append(open, w)
+		held.Go(func() { post(r, -1) })
+		w.Write([]byte("{")) // returns when the handler reads
+	}
+	if got := post(strings.NewReader("{}"), 1<<20); got != http.StatusServiceUnavailable {
+		t.Errorf("one more large body: answered %d, want 503", got)
+	}
+	if got := post(strings.NewReader("{}"), 2); got != http.StatusForbidden {
+		t.Errorf("a small body beside them: answered %d, want its signature refused", got)
+	}
+	for _, w := range open {
+		w.Close()
+	}
+	held.Wait()
+	if got := post(strings.NewReader("{}"), 1<<20); got != http.StatusForbidden {
+		t.Errorf("after they ended: answered %d", got)
+	}
+}
+
 func TestSend_Languages(t *testing.T) {
 	for locale, want := range map[string]string{"it": "it", "it-CH": "it", "pt": "pt_BR", "en-GB": "en", "ja": "en", "": "en", "!": "en"} {
 		t.Run(locale, func(t *testing.T) {
