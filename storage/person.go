@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 )
 
@@ -12,9 +11,9 @@ type Person struct {
 	ID string
 	// Username is the canonical form (PRECIS UsernameCaseMapped) and unique.
 	Username string
-	// Claims are OpenID standard claims by their own names (name, email, email_verified, locale, …), without the phone,
-	// which is a factor.
-	Claims json.RawMessage
+	// Claims are OpenID standard claims by their own names (name, email, email_verified, locale, …) as a JSON object,
+	// sealed with the ID as context (DAT-01); empty when there are none. The phone is a factor and not among them.
+	Claims []byte
 	// SMSForbidden says that this person, or an administrator, wants no passcode by SMS (OTP-35).
 	SMSForbidden bool
 	CreatedAt    time.Time

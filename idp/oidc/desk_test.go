@@ -71,9 +71,9 @@ func newDeskOn(t testing.TB, store storage.Store) *desk {
 	}
 	d.person = storage.Person{
 		ID: storage.NewID(), Username: "ada-" + storage.NewID(), CreatedAt: d.clock.Now(), UpdatedAt: d.clock.Now(),
-		Claims: json.RawMessage(`{"name":"Ada Lovelace","email":"ada@example.com","email_verified":true,"sub":"mallory",
-			"phone_number":"+390000000000","address":{"country":"IT"}}`),
 	}
+	d.person.Claims = keys.Seal(secret.ClaimSeal, d.person.ID, []byte(`{"name":"Ada Lovelace","email":"ada@example.com","email_verified":true,"sub":"mallory",
+			"phone_number":"+390000000000","address":{"country":"IT"}}`))
 	d.tx(func(ctx context.Context) error { return store.InsertPerson(ctx, d.person) })
 	return d
 }

@@ -118,7 +118,7 @@ func (p *Provider) personClaims(ctx context.Context, personID string, scopes []s
 	if !person.DisabledAt.IsZero() {
 		return nil, storage.ErrNotFound
 	}
-	claims, err := keptClaims(person, scopes)
+	claims, err := p.keptClaims(person, scopes)
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +132,14 @@ func (p *Provider) personClaims(ctx context.Context, personID string, scopes []s
 
 // keptClaims picks from what is kept with the person. The subject is always the person's ID, whatever an import brought
 // along under that name.
-func keptClaims(person storage.Person, scopes []string) (map[string]any, error) {
+func (p *Provider) keptClaims(person storage.Person, scopes []string) (map[string]any, error) {
 	kept := make(map[string]json.RawMessage)
 	if len(person.Claims) > 0 {
-		if err := json.Unmarshal(person.Claims, &kept); err != nil {
+		text, err := p.Keys.Open(secret.ClaimSeal, person.ID, person.Claims)
+		if err != nil {
+			return nil, fmt.Errorf("open claims of person %s: %w", person.ID, err)
+		}
+		if err := json.Unmarshal(text, &kept); err != nil {
 			return nil, fmt.Errorf("read claims of person %s: %w", person.ID, err)
 		}
 	}

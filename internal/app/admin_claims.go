@@ -13,6 +13,9 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/language"
+
+	"github.com/parola-id/parola/internal/secret"
+	"github.com/parola-id/parola/storage"
 )
 
 // Claims are OpenID standard claims (Core §5.1) by their own names: strings, booleans, and for address an object of
@@ -54,7 +57,7 @@ func (c Claims) check() error {
 }
 
 // encode returns the claims as they are stored; none is nil.
-func (c Claims) encode() (json.RawMessage, error) {
+func (c Claims) seal(keys *secret.Keys, personID string) ([]byte, error) {
 	if len(c) == 0 {
 		return nil, nil
 	}
@@ -62,16 +65,20 @@ func (c Claims) encode() (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode claims: %w", err)
 	}
-	return text, nil
+	return keys.Seal(secret.ClaimSeal, personID, text), nil
 }
 
-// decodeClaims reads what encode stored.
-func decodeClaims(stored json.RawMessage) (Claims, error) {
+// openClaims reads what seal stored.
+func openClaims(keys *secret.Keys, p storage.Person) (Claims, error) {
 	c := Claims{}
-	if len(stored) == 0 {
+	if len(p.Claims) == 0 {
 		return c, nil
 	}
-	if err := json.Unmarshal(stored, &c); err != nil {
+	text, err := keys.Open(secret.ClaimSeal, p.ID, p.Claims)
+	if err != nil {
+		return nil, fmt.Errorf("read stored claims: %w", err)
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
 		return nil, fmt.Errorf("read stored claims: %w", err)
 	}
 	return c, nil

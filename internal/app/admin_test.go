@@ -171,3 +171,29 @@ func TestOA33_AddClientShowsASecretOnceAndKeepsAHash(t *testing.T) {
 		t.Errorf("OA-21: events %+v, %v", events, err)
 	}
 }
+
+func TestDAT01_NamesAndAddressesAreSealedAtRest(t *testing.T) {
+	b, _ := openBase(t)
+	added, err := b.AddUser(t.Context(), NewUser{Username: "ada", Password: "correct horse battery",
+		Claims: Claims{"name": "Ada Lovelace", "email": "ada@example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := b.store.Person(t.Context(), added.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, clear := range []string{"Lovelace", "example.com", "name"} {
+		if strings.Contains(string(stored.Claims), clear) {
+			t.Errorf("the stored claims hold %q in clear", clear)
+		}
+	}
+	if u, err := b.User(t.Context(), "ada"); err != nil || u.Claims["name"] != "Ada Lovelace" {
+		t.Errorf("read back: %+v, %v", u.Claims, err)
+	}
+	moved := stored
+	moved.ID = "mallory"
+	if _, err := openClaims(b.keys, moved); err == nil {
+		t.Error("claims moved to another person were opened")
+	}
+}

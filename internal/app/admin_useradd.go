@@ -69,19 +69,18 @@ func (b *Base) newPerson(ctx context.Context, u NewUser) (newPerson, error) {
 	if err := u.Claims.check(); err != nil {
 		return n, err
 	}
-	claims, err := u.Claims.encode()
-	if err != nil {
-		return n, err
-	}
 	now := b.clock.Now()
 	n.person = storage.Person{
-		ID: u.ID, Username: name, Claims: claims, SMSForbidden: u.SMSForbidden, CreatedAt: now, UpdatedAt: now,
+		ID: u.ID, Username: name, SMSForbidden: u.SMSForbidden, CreatedAt: now, UpdatedAt: now,
 	}
 	if u.ID == "" {
 		n.person.ID = storage.NewID()
 	}
 	if !validSubject(n.person.ID) {
 		return n, refuse("sub must have 1 to 255 printable ASCII characters without spaces (Core §2)")
+	}
+	if n.person.Claims, err = u.Claims.seal(b.keys, n.person.ID); err != nil {
+		return n, err
 	}
 	if u.Disabled {
 		n.person.DisabledAt = now

@@ -76,7 +76,7 @@ func (b *Base) Users(ctx context.Context, f storage.PersonFilter) ([]User, error
 }
 
 func (b *Base) userOf(ctx context.Context, p storage.Person) (User, error) {
-	claims, err := decodeClaims(p.Claims)
+	claims, err := openClaims(b.keys, p)
 	if err != nil {
 		return User{}, err
 	}

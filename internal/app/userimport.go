@@ -276,7 +276,7 @@ func (in *userImport) update(ctx context.Context, p storage.Person, f storage.Pa
 
 // updateRecord stores the claims of the entry beside those that it does not name, and returns what changed.
 func (in *userImport) updateRecord(ctx context.Context, p storage.Person) ([]string, error) {
-	before, err := decodeClaims(p.Claims)
+	before, err := openClaims(in.base.keys, p)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +293,7 @@ func (in *userImport) updateRecord(ctx context.Context, p storage.Person) ([]str
 	if len(fields) == 0 {
 		return nil, nil
 	}
-	if p.Claims, err = after.encode(); err != nil {
+	if p.Claims, err = after.seal(in.base.keys, p.ID); err != nil {
 		return nil, err
 	}
 	p.UpdatedAt = in.base.clock.Now()

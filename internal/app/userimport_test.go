@@ -20,6 +20,7 @@ import (
 	"golang.org/x/crypto/scrypt"
 
 	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -319,6 +320,10 @@ func FuzzImportUsers(f *testing.F) {
 	f.Add(people)
 	f.Add(`[{"username":"bob","password_hash":"$2b$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}]`)
 	f.Add(`{"username":"x","address":{"country":"IT"}}`)
+	keys, err := secret.New(make([]byte, secret.RootSize))
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, data string) {
 		raw, err := splitImport([]byte(data))
 		if err != nil {
@@ -335,7 +340,7 @@ func FuzzImportUsers(f *testing.F) {
 			if u.Username == "" || u.Claims.check() != nil {
 				t.Errorf("%q was taken as %+v", entry, u)
 			}
-			if _, err := u.Claims.encode(); err != nil {
+			if _, err := u.Claims.seal(keys, "somebody"); err != nil {
 				t.Errorf("%q: %v", entry, err)
 			}
 		}

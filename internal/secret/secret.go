@@ -31,6 +31,7 @@ const (
 	Password    Purpose = "password"     // the keyed step over password hashes
 	PhoneLookup Purpose = "phone-lookup" // how numbers are found
 	PhoneSeal   Purpose = "phone-seal"
+	ClaimSeal   Purpose = "claim-seal" // names and addresses of persons
 	KeySeal     Purpose = "signing-key-seal"
 	MessageHash Purpose = "message-hash" // how carriers' message ids are found
 	Forms       Purpose = "forms"        // tokens in forms

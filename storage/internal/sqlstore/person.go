@@ -2,37 +2,27 @@ package sqlstore
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/parola-id/parola/storage"
 )
 
 const personColumns = `p.id, p.username, p.claims, p.sms_forbidden, p.created_at, p.updated_at, p.disabled_at`
 
-func personDest(p *storage.Person, claims *string) []any {
-	return []any{&p.ID, &p.Username, claims, &p.SMSForbidden, timeOf(&p.CreatedAt), timeOf(&p.UpdatedAt), timeOf(&p.DisabledAt)}
+func personDest(p *storage.Person) []any {
+	return []any{&p.ID, &p.Username, &p.Claims, &p.SMSForbidden, timeOf(&p.CreatedAt), timeOf(&p.UpdatedAt), timeOf(&p.DisabledAt)}
 }
 
 func scanPerson(r row) (storage.Person, error) {
 	var p storage.Person
-	var claims string
-	err := r.Scan(personDest(&p, &claims)...)
-	p.Claims = rawJSON(claims)
+	err := r.Scan(personDest(&p)...)
 	return p, err
-}
-
-func rawJSON(text string) json.RawMessage {
-	if text == "" {
-		return nil
-	}
-	return json.RawMessage(text)
 }
 
 // InsertPerson implements storage.Persons.
 func (s *Store) InsertPerson(ctx context.Context, p storage.Person) error {
 	_, err := s.exec(ctx, `INSERT INTO persons (id, username, claims, sms_forbidden, created_at, updated_at, disabled_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		p.ID, p.Username, string(p.Claims), p.SMSForbidden, ms(p.CreatedAt), ms(p.UpdatedAt), ms(p.DisabledAt))
+		p.ID, p.Username, p.Claims, p.SMSForbidden, ms(p.CreatedAt), ms(p.UpdatedAt), ms(p.DisabledAt))
 	return err
 }
 
@@ -40,7 +30,7 @@ func (s *Store) InsertPerson(ctx context.Context, p storage.Person) error {
 func (s *Store) UpdatePerson(ctx context.Context, p storage.Person) error {
 	return s.affects(ctx, `UPDATE persons SET username = $2, claims = $3, sms_forbidden = $4, created_at = $5,
 		updated_at = $6, disabled_at = $7 WHERE id = $1`,
-		p.ID, p.Username, string(p.Claims), p.SMSForbidden, ms(p.CreatedAt), ms(p.UpdatedAt), ms(p.DisabledAt))
+		p.ID, p.Username, p.Claims, p.SMSForbidden, ms(p.CreatedAt), ms(p.UpdatedAt), ms(p.DisabledAt))
 }
 
 // Person implements storage.Persons.
@@ -56,13 +46,11 @@ func (s *Store) PersonByUsername(ctx context.Context, username string) (storage.
 	}
 	scan := func(r row) (found, error) {
 		var f found
-		var claims string
 		w, t := &f.factors.Password, &f.factors.Phone
-		dest := append(personDest(&f.person, &claims), &w.Hash, &w.KeyID, &w.Normalization, timeOf(&w.UpdatedAt),
+		dest := append(personDest(&f.person), &w.Hash, &w.KeyID, &w.Normalization, timeOf(&w.UpdatedAt),
 			&t.ID, &t.Sealed, &t.Hash, &t.Country, &t.LastTwo, timeOf(&t.VerifiedAt), timeOf(&t.CreatedAt), &t.Failures,
 			timeOf(&t.DisabledAt), timeOf(&t.NoWhatsAppUntil), timeOf(&t.LastUsedAt))
 		err := r.Scan(dest...)
-		f.person.Claims = rawJSON(claims)
 		if w.Hash != "" {
 			w.PersonID = f.person.ID
 		}

@@ -5,7 +5,7 @@
 CREATE TABLE persons (
     id            TEXT PRIMARY KEY,
     username      TEXT NOT NULL UNIQUE,
-    claims        TEXT NOT NULL,
+    claims        BYTEA,
     sms_forbidden BOOLEAN NOT NULL,
     created_at    BIGINT,
     updated_at    BIGINT,
