@@ -75,8 +75,9 @@ func (h *handler) routes() http.Handler {
 	base := h.issuer.Path
 	mux := http.NewServeMux()
 
-	// The protocol. Other sites call these, so no origin check; /authorize takes cross-site posts (OA-10).
-	protocol := func(pattern string, f http.HandlerFunc) { mux.Handle(pattern, h.boundBody(f)) }
+	// The protocol. Other sites call these, so no origin check; /authorize takes cross-site posts (OA-10). oidc bounds and
+	// refuses bodies itself, because a machine must be told by JSON.
+	protocol := func(pattern string, f http.HandlerFunc) { mux.Handle(pattern, f) }
 	protocol(base+"/.well-known/openid-configuration", h.read(h.OIDC.Discovery))
 	protocol(base+"/.well-known/oauth-authorization-server", h.read(h.OIDC.Discovery))
 	if base != "" { // RFC 8414 §3.1 puts the well-known part in front of an issuer's path
@@ -86,7 +87,7 @@ func (h *handler) routes() http.Handler {
 	protocol(base+"/authorize", h.OIDC.Authorize)
 	protocol(base+ResumePath, h.read(h.OIDC.Resume))
 	protocol(base+"/token", h.OIDC.Token)
-	protocol(base+"/userinfo", h.OIDC.UserInfo)
+	mux.Handle(base+"/userinfo", h.boundBody(http.HandlerFunc(h.OIDC.UserInfo))) // reads no body
 	protocol(base+"/introspect", h.OIDC.Introspect)
 	protocol(base+"/revoke", h.OIDC.Revoke)
 	// Logout may be posted by a client (RPL §2); its own confirmation carries a token and is checked there.
