@@ -40,7 +40,9 @@ func TestWholeLoginCosts(t *testing.T) {
 			count.settle(t)
 
 			var login, afterwards ops
-			for i := range 5 { // of which the cheapest counts: the dispatcher also looks for lost wake-ups once a second
+			// The cheapest counts: once a second the dispatcher looks for wake-ups that were lost, and the sealer for events,
+			// whether anybody signs in or not.
+			for i := 0; i < 3 || i < 12 && login.tooMuch(); i++ {
 				count.reset()
 				a := rp.Begin()
 				page := in.Browser().Login(a.URL, who, "whatsapp")
@@ -59,7 +61,7 @@ func TestWholeLoginCosts(t *testing.T) {
 			}
 			t.Logf("a whole login: %d statements, %d commits (%v)", login.statements(), login["commit"], login)
 			t.Logf("its two receipts: %d statements, %d commits (%v)", afterwards.statements(), afterwards["commit"], afterwards)
-			if login.statements() > mostStatements || login["commit"] > mostCommits {
+			if login.tooMuch() {
 				t.Errorf("a whole login costs %d statements and %d commits: at most %d and %d are allowed",
 					login.statements(), login["commit"], mostStatements, mostCommits)
 			}
@@ -78,6 +80,8 @@ func (o ops) statements() (n int) {
 	}
 	return n
 }
+
+func (o ops) tooMuch() bool { return o.statements() > mostStatements || o["commit"] > mostCommits }
 
 func (o ops) String() string {
 	var parts []string

@@ -254,17 +254,19 @@ func (in *Installation) Node() (node *Installation, address string) {
 // Provider is a provider that runs in the test process, on its real socket.
 type Provider struct {
 	*Installation
-	// Log is everything it logged, at debug level.
-	Log  *output
+	log  *output
 	stop func()
 }
+
+// LogText is everything it logged so far, at debug level.
+func (p *Provider) LogText() string { return p.log.String() }
 
 // Run starts a provider in the test process; observe hears of SQL statements and commits and may be nil.
 func (in *Installation) Run(observe func(op string)) *Provider {
 	t := in.t
 	t.Helper()
-	p := &Provider{Installation: in, Log: new(output)}
-	log := slog.New(slog.NewJSONHandler(p.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p := &Provider{Installation: in, log: new(output)}
+	log := slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(context.Background())
 	base, err := app.Open(ctx, in.Config, app.Options{Release: "e2e", Log: log, Observe: observe})
 	if err != nil {

@@ -69,6 +69,7 @@ func (rp *RelyingParty) Begin(further ...string) Authorization {
 	for i := 0; i+1 < len(further); i += 2 {
 		q.Set(further[i], further[i+1])
 	}
+	a.State = q.Get("state")
 	a.URL = rp.Issuer + "/authorize?" + q.Encode()
 	return a
 }
