@@ -113,6 +113,9 @@ type Challenges interface {
 	EndChallenge(ctx context.Context, id string, end ChallengeEnd, now time.Time) (ended bool, err error)
 	// EndChallengesOf ends every open challenge of an AuthRequest (OTP-05).
 	EndChallengesOf(ctx context.Context, authRequestID string, end ChallengeEnd, now time.Time) error
+	// EndChallengesOfPerson ends every open challenge of a person: what a change of password or a disable must do to a
+	// login whose old password was accepted a moment ago.
+	EndChallengesOfPerson(ctx context.Context, personID string, end ChallengeEnd, now time.Time) error
 	// TakeFallback sets FallbackAt if it is zero and the challenge is open: at most one automatic fallback, whatever
 	// webhooks and timers do (OTP-06).
 	TakeFallback(ctx context.Context, id string, now time.Time) (taken bool, err error)

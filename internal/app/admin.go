@@ -36,10 +36,13 @@ type Ended struct {
 	Grants   int `json:"grants"`
 }
 
-// endAll ends the sessions of a person and revokes their grants, offline ones too, in the caller's transaction (OA-57,
-// SES-08).
+// endAll ends the sessions of a person, and the logins that wait for a passcode, and revokes their grants, offline ones
+// too, in the caller's transaction (OA-57, SES-08).
 func (b *Base) endAll(ctx context.Context, personID, reason string) (Ended, error) {
 	now := b.clock.Now()
+	if err := b.store.EndChallengesOfPerson(ctx, personID, storage.ChallengeCancelled, now); err != nil {
+		return Ended{}, fmt.Errorf("end challenges: %w", err)
+	}
 	sessions, err := b.store.EndSessionsOf(ctx, personID, reason, now)
 	if err != nil {
 		return Ended{}, fmt.Errorf("end sessions: %w", err)

@@ -56,7 +56,7 @@ func (c Claims) check() error {
 	return nil
 }
 
-// encode returns the claims as they are stored; none is nil.
+// seal returns the claims as they are stored; none is nil.
 func (c Claims) seal(keys *secret.Keys, personID string) ([]byte, error) {
 	if len(c) == 0 {
 		return nil, nil

@@ -253,12 +253,14 @@ func (b *Base) Unlock(ctx context.Context, nameOrID string) (Unlocked, error) {
 }
 
 func (b *Base) unlock(ctx context.Context, p storage.Person) (Unlocked, error) {
-	key := b.throttle.StrangerKey(p.Username)
-	cleared, err := b.store.ClearFailures(ctx, key)
+	cleared, err := b.store.ClearFailuresUnder(ctx, b.throttle.PasswordKeys(p.Username))
 	if err != nil {
 		return Unlocked{}, err
 	}
-	u := Unlocked{PasswordFailures: cleared[key]}
+	u := Unlocked{}
+	for _, failures := range cleared {
+		u.PasswordFailures = max(u.PasswordFailures, failures)
+	}
 	f, found, err := b.phoneOf(ctx, p.ID)
 	if err != nil {
 		return Unlocked{}, err

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net"
@@ -20,7 +19,6 @@ import (
 	"github.com/parola-id/parola/idp/signing"
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/outbound"
-	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
@@ -72,7 +70,7 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	quiet := b.store.Unobserved()
 	a.sealer = audit.NewSealer(audit.SealerConfig{Store: quiet, Clock: b.clock,
 		Audit: audit.NewWriter(audit.Config{Events: quiet, Clock: b.clock, Node: b.node, Release: b.release}),
-		Key:   ed25519.NewKeyFromSeed(b.keys.Bytes(secret.Audit)), Holder: b.node, Log: b.log})
+		Key:   b.auditKey(), Holder: b.node, Log: b.log})
 	sessions := session.New(session.Config{Store: b.store, Keys: b.keys, Audit: b.audit, Clock: b.clock,
 		Secure: issuer.Scheme == "https", Port: issuer.Port(), Idle: c.Lifetimes.SessionIdle, Overall: c.Lifetimes.SessionOverall, Log: b.log})
 	store := newCachedStore(b.store, b.clock)

@@ -103,11 +103,11 @@ func (t *Throttle) PasswordTry(name, browser, source string) ([]storage.FailureB
 	}
 	spray := []storage.Throttle{t.PasswordSource(source)}
 	if browser != "" {
-		return []storage.FailureBudget{budget(t.key("password-known", name+"|"+browser), l.PasswordFree, l.PasswordFailures)}, spray
+		return []storage.FailureBudget{budget(t.PasswordKeys(name)+t.key("known", browser), l.PasswordFree, l.PasswordFailures)}, spray
 	}
 	return []storage.FailureBudget{
-		budget(t.key("password-from", name+"|"+source), l.PasswordFree, 0),
-		budget(t.StrangerKey(name), 2*l.PasswordFree, l.PasswordFailures),
+		budget(t.PasswordKeys(name)+t.key("from", source), l.PasswordFree, 0),
+		budget(t.PasswordKeys(name)+"stranger", 2*l.PasswordFree, l.PasswordFailures),
 	}, spray
 }
 
@@ -116,8 +116,8 @@ func (t *Throttle) PasswordSource(source string) storage.Throttle {
 	return bucket(t.key("password-source", source), time.Hour, t.limits.PasswordsPerSourceHour)
 }
 
-// StrangerKey is the budget over all unknown browsers and sources of a name: what `user unlock` clears.
-func (t *Throttle) StrangerKey(name string) string { return t.key("password-stranger", name) }
+// PasswordKeys is what the keys of all budgets of a name begin with: what `user unlock` clears.
+func (t *Throttle) PasswordKeys(name string) string { return t.key("password", name) + ":" }
 
 // Requests is the bucket that one authorization request draws on (DOS-07).
 func (t *Throttle) Requests(source string) storage.Throttle {

@@ -123,6 +123,21 @@ func testChallenges(t *testing.T, db Database) {
 			return err
 		})
 	})
+	t.Run("all open challenges of a person are ended, and nobody else's", func(t *testing.T) {
+		a, b, other := challengeRecord(), challengeRecord(), challengeRecord()
+		a.PersonID = storage.NewID()
+		b.PersonID = a.PersonID
+		for _, c := range []storage.Challenge{a, b, other} {
+			write(t, s, func(ctx context.Context) error { return s.InsertChallenge(ctx, c) })
+		}
+		write(t, s, func(ctx context.Context) error {
+			return s.EndChallengesOfPerson(ctx, a.PersonID, storage.ChallengeCancelled, noon.Add(time.Second))
+		})
+		for _, c := range []storage.Challenge{a, b} {
+			same(t, must(s.Challenge(ctx, c.ID))(t).End, storage.ChallengeCancelled)
+		}
+		same(t, must(s.Challenge(ctx, other.ID))(t).End, storage.ChallengeEnd(""))
+	})
 	t.Run("identity and due time are set", func(t *testing.T) {
 		c := seedChallenge(t, s)
 		write(t, s, func(ctx context.Context) error {

@@ -82,6 +82,32 @@ func testThrottles(t *testing.T, db Database) {
 			t.Error("accepted")
 		}
 	})
+	t.Run("all failures under a prefix are forgotten, and no others", func(t *testing.T) {
+		count := func(key string) (n []int) {
+			write(t, s, func(ctx context.Context) (err error) {
+				n, _, err = s.CountFailures(ctx, noon, storage.FailureBudget{Key: key, Free: 9})
+				return err
+			})
+			return n
+		}
+		for _, key := range []string{"pre:a", "pre:b", "pre", "prefix:c"} {
+			count(key)
+		}
+		var before map[string]int
+		write(t, s, func(ctx context.Context) (err error) {
+			before, err = s.ClearFailuresUnder(ctx, "pre:")
+			return err
+		})
+		same(t, before, map[string]int{"pre:a": 1, "pre:b": 1})
+		same(t, count("pre:a"), []int{1})
+		same(t, count("pre"), []int{2})
+		same(t, count("prefix:c"), []int{2})
+		write(t, s, func(ctx context.Context) (err error) {
+			before, err = s.ClearFailuresUnder(ctx, "")
+			return err
+		})
+		same(t, before, map[string]int{})
+	})
 	t.Run("two hundred at once get exactly the burst of every bucket", func(t *testing.T) {
 		a := storage.Throttle{Key: "raced-a", Interval: time.Hour, Burst: 30}
 		b := storage.Throttle{Key: "raced-b", Interval: time.Hour, Burst: 50}

@@ -106,6 +106,13 @@ func (s *Store) EndChallengesOf(ctx context.Context, authRequestID string, end s
 	return err
 }
 
+// EndChallengesOfPerson implements storage.Challenges.
+func (s *Store) EndChallengesOfPerson(ctx context.Context, personID string, end storage.ChallengeEnd, now time.Time) error {
+	_, err := s.exec(ctx, `UPDATE challenges SET ended_at = $3, ended_as = $2, due_at = NULL
+		WHERE person_id = $1 AND ended_at IS NULL`, personID, string(end), ms(now))
+	return err
+}
+
 // TakeFallback implements storage.Challenges.
 func (s *Store) TakeFallback(ctx context.Context, id string, now time.Time) (bool, error) {
 	return s.once(ctx, `UPDATE challenges SET fallback_at = $2

@@ -203,3 +203,17 @@ func (s *Store) ClearFailures(ctx context.Context, keys ...string) (map[string]i
 	}
 	return before, err
 }
+
+// ClearFailuresUnder implements storage.Throttles.
+func (s *Store) ClearFailuresUnder(ctx context.Context, prefix string) (map[string]int, error) {
+	before := make(map[string]int)
+	if prefix == "" {
+		return before, nil // everybody's failures are nobody's to forget
+	}
+	rows, err := changing(scanCounted).all(ctx, s, `DELETE FROM failures
+		WHERE substr(id, 1, length(CAST($1 AS TEXT))) = CAST($1 AS TEXT) RETURNING id, failures`, prefix)
+	for _, c := range rows {
+		before[c.key] = c.failures
+	}
+	return before, err
+}

@@ -165,6 +165,7 @@ CREATE TABLE challenges (
     phone_country   TEXT NOT NULL,
     phone_last_two  TEXT NOT NULL
 );
+CREATE INDEX challenges_open ON challenges (person_id) WHERE ended_at IS NULL;
 CREATE INDEX challenges_auth_request ON challenges (auth_request_id);
 CREATE INDEX challenges_expires_at ON challenges (expires_at);
 CREATE INDEX challenges_due ON challenges (due_at) WHERE due_at IS NOT NULL AND ended_at IS NULL;
