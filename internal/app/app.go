@@ -147,6 +147,16 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// The sealer stops last, so that the event of the stop has its place in the chain too.
+	sealing, endSealing := context.WithCancel(context.WithoutCancel(ctx))
+	sealed := make(chan struct{})
+	go func() {
+		defer close(sealed)
+		if err := a.sealer.Run(sealing); err != nil && sealing.Err() == nil {
+			cancel(fmt.Errorf("sealer: %w", err))
+		}
+	}()
+	defer func() { endSealing(); <-sealed }()
 	var work sync.WaitGroup
 	background := func(name string, f func(context.Context) error) {
 		work.Go(func() {
@@ -156,7 +166,6 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	background("dispatcher", a.mfa.Run)
-	background("sealer", a.sealer.Run)
 	background("sweeper", func(ctx context.Context) error { a.sweep(ctx); return nil })
 	background("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
 	// The first RSA key takes a while to make; the first start does not wait for it.

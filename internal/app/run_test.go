@@ -105,6 +105,11 @@ func TestADM09_LivenessReadinessAndMetricsAreOnTheInternalListenerAlone(t *testi
 	if len(events) != 2 || events[0].Kind != "system.start" || events[1].Kind != "system.stop" {
 		t.Errorf("events of the run: %+v, want start and stop", events)
 	}
+	for _, e := range events {
+		if e.Sequence == 0 {
+			t.Errorf("%s has no place in the chain after the stop", e.Kind)
+		}
+	}
 }
 
 func TestReadinessKnowsTheDatabase(t *testing.T) {
