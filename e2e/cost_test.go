@@ -155,32 +155,48 @@ func newReceipts(t *testing.T) *receipts {
 	return r
 }
 
-// replay waits for n receipts and posts them to the provider.
-func (r *receipts) replay(t *testing.T, address string, n int) {
+// wait waits until there are n receipts.
+func (r *receipts) wait(t *testing.T, n int) {
 	t.Helper()
-	var all []kept
 	harness.Eventually(t, 10*time.Second, "receipts of WhatsApp", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		all = r.kept
-		return len(all) >= n
+		return len(r.kept) >= n
 	})
+}
+
+// replay waits for n receipts and posts them to the provider, once and for all.
+func (r *receipts) replay(t *testing.T, address string, n int) {
+	t.Helper()
+	r.wait(t, n)
+	for _, status := range r.post(t, address) {
+		if status != http.StatusOK {
+			t.Fatalf("the provider answered %d to a receipt", status)
+		}
+	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.kept = nil
+}
+
+// post posts what was kept to the provider and returns how each was answered.
+func (r *receipts) post(t *testing.T, address string) (statuses []int) {
+	t.Helper()
+	r.mu.Lock()
+	all := slices.Clone(r.kept)
 	r.mu.Unlock()
 	for _, k := range all {
 		req, err := http.NewRequest(http.MethodPost, address, strings.NewReader(k.body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header = k.header
+		req.Header = k.header.Clone()
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Fatalf("the provider answered %d to a receipt", resp.StatusCode)
-		}
+		statuses = append(statuses, resp.StatusCode)
 	}
+	return statuses
 }

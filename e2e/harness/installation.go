@@ -181,11 +181,15 @@ const (
 	WebClient     = "web"     // confidential, first-party
 	PartnerClient = "partner" // confidential, asks for consent
 	NativeClient  = "native"  // public, first-party
+	APIClient     = "api"     // a resource server, for which WebClient's tokens are
 	secretOf      = "a secret of the client, for the tests only: "
 )
 
-// callback is never listened on: browsers stop at it.
-const callback = "http://127.0.0.1:9/callback"
+// callback is never listened on: browsers stop at it. Nor is resource: it only names.
+const (
+	callback = "http://127.0.0.1:9/callback"
+	resource = "https://ledger.example.test/api"
+)
 
 func (in *Installation) addClients() {
 	code, scope := []string{"authorization_code", "refresh_token"}, "openid profile email offline_access"
@@ -193,7 +197,9 @@ func (in *Installation) addClients() {
 		return b.ImportClients(ctx, encode(in.t, []map[string]any{
 			{"client_id": WebClient, "client_secret": secretOf + WebClient, "client_name": "Web Shop", "token_endpoint_auth_method": "client_secret_basic",
 				"redirect_uris": []string{callback}, "grant_types": []string{"authorization_code", "refresh_token", "client_credentials"}, "scope": scope,
-				"id_token_signed_response_alg": "ES256", "parola_first_party": true},
+				"id_token_signed_response_alg": "ES256", "parola_first_party": true, "parola_audience": []string{resource}},
+			{"client_id": APIClient, "client_secret": secretOf + APIClient, "client_name": "Ledger", "token_endpoint_auth_method": "client_secret_basic",
+				"grant_types": []string{"client_credentials"}, "scope": "reports", "parola_introspects": []string{resource}},
 			{"client_id": PartnerClient, "client_secret": secretOf + PartnerClient, "client_name": "Partner Hotel", "token_endpoint_auth_method": "client_secret_basic",
 				"redirect_uris": []string{callback}, "grant_types": code, "scope": scope, "id_token_signed_response_alg": "ES256"},
 			{"client_id": NativeClient, "client_name": "Pocket", "token_endpoint_auth_method": "none", "application_type": "native",
