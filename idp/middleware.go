@@ -2,9 +2,11 @@ package idp
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -40,13 +42,22 @@ func (h *handler) clientAddr(r *http.Request) netip.Addr {
 	addr := socket.Addr().Unmap()
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && h.trusted(addr); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop, ok := parseHop(strings.TrimSpace(hops[i]))
+		if !ok {
 			break
 		}
 		addr = hop.Unmap()
 	}
 	return addr
+}
+
+// parseHop reads an address as proxies write it: some add the port, and all their clients would count as one otherwise.
+func parseHop(text string) (netip.Addr, bool) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return addr, true
+	}
+	withPort, err := netip.ParseAddrPort(text)
+	return withPort.Addr(), err == nil
 }
 
 func (h *handler) trusted(a netip.Addr) bool {
@@ -157,7 +168,8 @@ func (h *handler) fromIssuer(r *http.Request) bool {
 	return err == nil && o.Scheme == h.issuer.Scheme && o.Host == h.issuer.Host
 }
 
-// survive answers a panic with our page and keeps the process (REL-06). The text goes to the log alone.
+// survive answers a panic with our page and keeps the process (REL-06). What the runtime says of it goes to the log; any
+// other value may hold what must not (KEY-08) and is told by its type.
 func (h *handler) survive(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -168,7 +180,11 @@ func (h *handler) survive(next http.Handler) http.Handler {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			h.Log.ErrorContext(r.Context(), "panic while answering", "panic", p,
+			what := fmt.Sprintf("%T", p)
+			if told, ok := p.(runtime.Error); ok {
+				what = told.Error()
+			}
+			h.Log.ErrorContext(r.Context(), "panic while answering", "panic", what,
 				"correlation_id", reqinfo.From(r.Context()).CorrelationID, "stack", string(debug.Stack()))
 			h.notePanic(r)
 			h.refuse(w, r, http.StatusInternalServerError, templates.ErrorInternal)

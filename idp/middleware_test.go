@@ -23,6 +23,7 @@ func TestINP06_AddressComesFromTheSocketUnlessAProxyIsTrusted(t *testing.T) {
 		"header sent twice":                      {"10.0.0.1:1", []string{"203.0.113.9", "198.51.100.1"}, "198.51.100.1"},
 		"proxy without a header":                 {"10.0.0.1:1", nil, "10.0.0.1"},
 		"junk from the proxy":                    {"10.0.0.1:1", []string{"not an address"}, "10.0.0.1"},
+		"a proxy that adds the port":             {"10.0.0.1:1", []string{"198.51.100.1:50123"}, "198.51.100.1"},
 		"only proxies":                           {"10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
 		"IPv6 household":                         {"[2001:db8:1:2:3:4:5:6]:1", nil, "2001:db8:1:2::/64"},
 		"another address of the same household":  {"[2001:db8:1:2:ffff::1]:1", nil, "2001:db8:1:2::/64"},

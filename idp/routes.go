@@ -139,7 +139,7 @@ func (h *handler) notePanic(r *http.Request)     { h.note(r, audit.SystemPanic) 
 func (h *handler) note(r *http.Request, kind string) {
 	info := reqinfo.From(r.Context())
 	err := h.Store.InTx(background(r), func(ctx context.Context) error {
-		refusal, err := h.Store.Take(ctx, h.Clock.Now(), h.Throttle.Requests(info.Source))
+		refusal, err := h.Store.Take(ctx, h.Clock.Now(), h.Throttle.Notes(kind, info.Source))
 		if err != nil || refusal != nil {
 			return err
 		}
