@@ -270,9 +270,12 @@ func TestSMSByTheButtonIsOfferedAfterAWhile(t *testing.T) {
 
 func TestSendAgainRepeatsThePasscode(t *testing.T) {
 	s := newSite(t)
-	b, _, passcode := s.atPasscode()
+	b, id, passcode := s.atPasscode()
 	b.submit(pathAgain)
 	b.wantPage(http.StatusTooManyRequests, pathAgain)
+	if hits := s.events(audit.RateLimitHit); len(hits) != 1 || hits[0].Reason != "sends" || hits[0].AuthRequestID != id {
+		t.Errorf("OTP-24: events of the limit %+v", hits)
+	}
 	s.clock.Advance(mfa.Defaults().ResendAfter)
 	b.submit(pathAgain)
 	b.wantPage(http.StatusOK, pathPasscode)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/templates"
 )
@@ -26,6 +27,10 @@ func (l *Login) sendMore(v *visit, send func(ctx context.Context, challengeID, a
 	)
 	switch {
 	case errors.As(err, &throttled):
+		if err := l.noteLimit(v, "sends"); err != nil {
+			l.fail(v, "note limit", err)
+			return
+		}
 		l.showAgain(v, http.StatusTooManyRequests, templates.Passcode{
 			Error: templates.PasscodeResendRefused, RetryIn: v.wait(later(throttled.RetryAt, v.in.Now))})
 	case errors.Is(err, mfa.ErrNotOffered):
@@ -52,4 +57,17 @@ func (l *Login) noMessageLeft(v *visit) {
 		return
 	}
 	v.redirect(l.url(pathPasscode, v.id()))
+}
+
+// noteLimit tells of a limit that a person ran into, within the limit on such events of one source.
+func (l *Login) noteLimit(v *visit, reason string) error {
+	e := v.event(audit.RateLimitHit)
+	e.Outcome, e.Reason, e.ChallengeID = audit.Failure, reason, v.in.Request.Progress.ChallengeID
+	return l.Store.InTx(v.r.Context(), func(ctx context.Context) error {
+		refused, err := l.Store.Take(ctx, v.in.Now, l.Throttle.Notes(e.Kind, e.SourceAddr))
+		if err != nil || refused != nil {
+			return err
+		}
+		return l.Audit.Write(ctx, e)
+	})
 }

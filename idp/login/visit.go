@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/internal/secret"
@@ -29,8 +30,17 @@ func (v *visit) id() string { return v.in.Request.ID }
 // client is what pages say of the client. Its logo is at an address of its own choosing and is not loaded (WEB-07).
 func (v *visit) client() templates.Client { return templates.Client{Name: v.in.Client.Name} }
 
-// maxID is more than any ID we make.
-const maxID = 64
+// The most of a form (INP-01), and more than any ID we make.
+const (
+	maxFields = 64
+	maxID     = 64
+)
+
+// couldBeID says whether s has the characters of our IDs. Databases refuse some others with an error, which would look
+// like an outage.
+func couldBeID(s string) bool {
+	return s != "" && len(s) <= maxID && strings.Trim(s, "0123456789abcdefghijklmnopqrstuvwxyz-") == ""
+}
 
 // open reads the AuthRequest that r refers to and refuses whoever may not move it, cheapest check first: syntax, then
 // the request's own secret, then the token in the form. When it returns false the answer was written.
@@ -87,7 +97,7 @@ func (l *Login) mayMove(v *visit) bool {
 // reference is the AuthRequest's ID, or the status and page of a request that is not well-formed.
 func reference(r *http.Request) (id string, status int, kind templates.ErrorKind) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || len(query["r"]) != 1 || query.Get("r") == "" || len(query.Get("r")) > maxID {
+	if err != nil || len(query["r"]) != 1 || !couldBeID(query.Get("r")) {
 		return "", http.StatusBadRequest, templates.ErrorBadRequest
 	}
 	id = query.Get("r")
@@ -99,6 +109,9 @@ func reference(r *http.Request) (id string, status int, kind templates.ErrorKind
 		if errors.As(err, &tooLarge) {
 			return "", http.StatusRequestEntityTooLarge, templates.ErrorTooLarge
 		}
+		return "", http.StatusBadRequest, templates.ErrorBadRequest
+	}
+	if len(r.PostForm) > maxFields {
 		return "", http.StatusBadRequest, templates.ErrorBadRequest
 	}
 	for _, values := range r.PostForm {
