@@ -241,6 +241,22 @@ func (in *Installation) RelyingParty(id string) *RelyingParty {
 	return rp
 }
 
+// WithNewSecret is RelyingParty with a secret that Parola generated, as most clients have: unlike an imported one it needs
+// no slow hash.
+func (in *Installation) WithNewSecret(id string) *RelyingParty {
+	in.t.Helper()
+	base, err := app.Open(context.Background(), in.Config, app.Options{Release: "e2e"})
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	defer base.Close()
+	rp := in.RelyingParty(id)
+	if rp.Secret, _, err = base.RotateSecret(context.Background(), id, 0); err != nil {
+		in.t.Fatal(err)
+	}
+	return rp
+}
+
 // Browser is a new browser that stops when it comes back to a client.
 func (in *Installation) Browser() *Browser {
 	in.t.Helper()

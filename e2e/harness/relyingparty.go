@@ -109,6 +109,15 @@ func (rp *RelyingParty) UserInfo(token string) (Answer, error) {
 	return rp.send(req)
 }
 
+// Get reads a public document of the provider.
+func (rp *RelyingParty) Get(path string) (Answer, error) {
+	req, err := http.NewRequest(http.MethodGet, rp.endpoint(path), nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	return rp.send(req)
+}
+
 // Post posts a form to an endpoint with the client's own authentication.
 func (rp *RelyingParty) Post(path string, form url.Values) (Answer, error) {
 	if rp.Secret == "" || rp.PostAuth {
