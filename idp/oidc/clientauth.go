@@ -219,13 +219,10 @@ func (p *Provider) checkSecret(ctx context.Context, c storage.Client, typed stri
 			return true, nil
 		}
 	}
-	for _, phc := range slow {
-		ok, err := p.SlowHash.VerifySecret(ctx, phc, typed)
-		if ok || err != nil {
-			return ok, err
-		}
+	if len(slow) == 0 {
+		return false, nil
 	}
-	return false, nil
+	return p.matchesSlow(ctx, c, slow, typed)
 }
 
 func expired(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }

@@ -205,6 +205,7 @@ type Provider struct {
 	fosite    fosite.OAuth2Provider
 	discovery []byte
 	origins   *origins
+	slowWrong *slowWrong
 }
 
 // New returns a Provider, or says what is wrong with the configuration.
@@ -213,7 +214,7 @@ func New(c Config) (*Provider, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure OpenID Provider: %w", err)
 	}
-	p := &Provider{Config: c, origins: new(origins)}
+	p := &Provider{Config: c, origins: new(origins), slowWrong: new(slowWrong)}
 	var err error
 	if p.discovery, err = json.Marshal(p.metadata()); err != nil {
 		return nil, fmt.Errorf("configure OpenID Provider: %w", err)

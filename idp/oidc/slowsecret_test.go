@@ -1,0 +1,58 @@
+package oidc
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/internal/reqinfo"
+	"github.com/parola-id/parola/storage"
+)
+
+func TestDOS04_WrongSecretsFromOneSourceCannotKeepTheGateBusy(t *testing.T) {
+	d := newDesk(t)
+	c, _ := d.addClient(func(c *storage.Client) { c.Secrets = []storage.ClientSecret{{Hash: "slow:hunter2"}} })
+	from := func(source, secret string) error {
+		r := asClient(formRequest(), c, secret)
+		ctx := reqinfo.With(d.Context(), reqinfo.Info{Source: source})
+		_, err := d.authenticateClient(ctx, r, url.Values{})
+		return err
+	}
+	for range 3 * slowWrongBurst { // a client that knows its secret is never slowed down
+		if err := from("192.0.2.7", "hunter2"); err != nil {
+			t.Fatalf("the right secret: %v", err)
+		}
+	}
+	d.slow.calls = 0
+	for range slowWrongBurst {
+		if e, told := asRefusal(from("198.51.100.1", "guess")); !told || e.code != errInvalidClient {
+			t.Fatalf("a wrong secret: %v", e)
+		}
+	}
+	e, told := asRefusal(from("198.51.100.1", "hunter2"))
+	if !told || e.status != http.StatusTooManyRequests || e.retryAfter != slowWrongInterval || d.slow.calls != slowWrongBurst {
+		t.Errorf("beyond the limit: %+v after %d hashes", e, d.slow.calls)
+	}
+	if hits := d.events(audit.RateLimitHit); len(hits) != 1 || hits[0].ClientID != c.ID || hits[0].Reason != "client_secrets" {
+		t.Errorf("events %+v", hits)
+	}
+	if err := from("192.0.2.7", "hunter2"); err != nil {
+		t.Errorf("the client itself, elsewhere: %v", err)
+	}
+	d.clock.Advance(slowWrongInterval)
+	if err := from("198.51.100.1", "hunter2"); err != nil {
+		t.Errorf("an interval later: %v", err)
+	}
+}
+
+func TestDOS08_SourcesOfWrongSecretsTakeBoundedMemory(t *testing.T) {
+	d := newDesk(t)
+	var s slowWrong
+	for i := range 3 * slowWrongKept {
+		s.take(string(rune(0x4e00+i)), d.clock.Now())
+	}
+	if len(s.fullAt) > slowWrongKept {
+		t.Errorf("%d sources are kept", len(s.fullAt))
+	}
+}
