@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/parola-id/parola/internal/app"
+	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/storage"
 )
 
 func random() string {
@@ -25,6 +27,13 @@ func random() string {
 
 // provider is the whole provider on a new SQLite file, as the wiring makes it.
 func provider(t *testing.T, change func(*app.Config)) http.Handler {
+	t.Helper()
+	_, h := installation(t, change)
+	return h
+}
+
+// installation is a provider with what an operator can ask of it.
+func installation(t *testing.T, change func(*app.Config)) (*app.Base, http.Handler) {
 	t.Helper()
 	c := app.Defaults()
 	c.Issuer = "http://127.0.0.1:8080"
@@ -48,7 +57,7 @@ func provider(t *testing.T, change func(*app.Config)) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.Handler()
+	return b, a.Handler()
 }
 
 func ask(h http.Handler, method, target string, body io.Reader, headers ...string) *httptest.ResponseRecorder {
@@ -142,6 +151,27 @@ func TestWEB01_FormsFromOtherSitesAreRefused(t *testing.T) {
 	w := ask(h, "POST", "http://127.0.0.1:8080/login?r=x", strings.NewReader("a=b"), "Origin", "http://127.0.0.1:8080", "Content-Type", form)
 	if w.Code == http.StatusForbidden && strings.Contains(w.Body.String(), "another site") {
 		t.Error("our own form was refused")
+	}
+}
+
+func TestLOG01_RefusedFormsAreToldWithinALimitOfTheirOwn(t *testing.T) {
+	b, h := installation(t, func(c *app.Config) { c.Limits.RequestsPerSourceMinute = 1 })
+	for range 50 {
+		ask(h, "POST", "/login?r=x", strings.NewReader("a=b"), "Content-Type", form, "Sec-Fetch-Site", "cross-site")
+		ask(h, "POST", "/login?r=x", strings.NewReader("--x--"), "Content-Type", "multipart/form-data; boundary=x")
+	}
+	for _, kind := range []string{audit.CSRFBlocked, audit.InputRejected} {
+		events, err := b.Events(t.Context(), "", storage.EventFilter{Kind: kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) < 1 || len(events) > 12 || events[0].SourceAddr != "192.0.2.7" || events[0].Outcome != audit.Failure {
+			t.Errorf("%s: %d events, the first %+v", kind, len(events), events)
+		}
+	}
+	// Another site that makes a browser post here does not use up what people behind the same address may ask for.
+	if w := ask(h, "GET", "/authorize", nil); w.Code == http.StatusTooManyRequests {
+		t.Error("forged forms have used up the authorization requests of their source")
 	}
 }
 

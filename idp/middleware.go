@@ -133,10 +133,12 @@ func (h *handler) arrivedSecurely(r *http.Request) bool {
 func (h *handler) boundBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > maxBody {
+			h.noteInput(r)
 			h.refuse(w, r, http.StatusRequestEntityTooLarge, templates.ErrorTooLarge)
 			return
 		}
 		if strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/") {
+			h.noteInput(r)
 			h.refuse(w, r, http.StatusUnsupportedMediaType, templates.ErrorBadRequest)
 			return
 		}

@@ -133,6 +133,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, status int, kin
 }
 
 func (h *handler) noteCrossSite(r *http.Request) { h.note(r, audit.CSRFBlocked) }
+func (h *handler) noteInput(r *http.Request)     { h.note(r, audit.InputRejected) }
 func (h *handler) notePanic(r *http.Request)     { h.note(r, audit.SystemPanic) }
 
 // note writes an event about a refused request, within the limit of the source: a stranger must not fill the log.
