@@ -2,11 +2,13 @@ package oidc
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parola-id/parola/internal/acr"
 	"github.com/parola-id/parola/internal/audit"
@@ -315,5 +317,17 @@ func TestA28_DescriptionsAreOurOwnSentences(t *testing.T) {
 	params := f.answered(f.authorize(authorizeForm(c, "scope", "openid <script>")))
 	if got := params.Get("error_description"); got != "scope is not one of this client's ("+correlation+")" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestOA71_AnEndlessDefaultMaxAgeIsNotAnImmediateOne(t *testing.T) {
+	endless := int64(math.MaxInt64)
+	age, err := maxAge(storage.Client{DefaultMaxAge: &endless}, "")
+	if err != nil || age == nil {
+		t.Fatalf("max_age %v, %v", age, err)
+	}
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	if !freshEnough(now.Add(-time.Hour), storage.AuthRequest{CreatedAt: now, Request: storage.AuthRequestParams{MaxAge: age}}) {
+		t.Error("a login of an hour ago is too old for it")
 	}
 }

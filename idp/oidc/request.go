@@ -136,8 +136,12 @@ func checkPrompt(prompt []string) error {
 // maxAge is the request's max_age or else the client's default. fosite ignores malformed and zero values (A21); here 0
 // asks for a fresh login (OA-71).
 func maxAge(c storage.Client, text string) (*int64, error) {
+	if text == "" && c.DefaultMaxAge == nil {
+		return nil, nil
+	}
 	if text == "" {
-		return c.DefaultMaxAge, nil
+		age := min(*c.DefaultMaxAge, maxMaxAge)
+		return &age, nil
 	}
 	seconds, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
