@@ -157,7 +157,7 @@ func TestBadInput(t *testing.T) {
 		"login": {
 			"without a request":           {path: "/login", status: 400, want: "couldn’t understand"},
 			"two requests":                {path: login + "&r=b", status: 400, want: "couldn’t understand"},
-			"a request of markup":         {path: "/login?r=" + url.QueryEscape(xss), status: 410, want: "has expired"},
+			"a request of markup":         {path: "/login?r=" + url.QueryEscape(xss), status: 400, want: "couldn’t understand"},
 			"a request far too long":      {path: "/login?r=" + strings.Repeat("a", 200), status: 400, want: "couldn’t understand"},
 			"nobody's request":            {path: login, status: 410, want: "has expired"},
 			"nobody's passcode":           {path: "/login/passcode?r=" + strings.Repeat("b", 26), status: 410, want: "has expired"},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,12 +174,17 @@ func TestOTP20_WrongPasscodesFromMany(t *testing.T) {
 		b, a := c.Browser(), c.rp.Begin()
 		page := b.Password(a.URL, c.who)
 		passcode := c.who.Phone.Passcode("whatsapp", 10*time.Second)
+		var busy atomic.Int64
 		c.atOnce(50, func(i int, _ string) {
 			wrong := fmt.Sprintf("%06d", i)
 			if wrong == passcode {
 				wrong = "999999"
 			}
 			next, err := b.TryPress(page, "Continue", "passcode", wrong)
+			for err == nil && next.Status == http.StatusServiceUnavailable { // busy, and says so
+				busy.Add(1)
+				next, err = b.TryPress(page, "Continue", "passcode", wrong)
+			}
 			if err != nil {
 				t.Error(err)
 			} else if next.Stopped || next.Status >= http.StatusInternalServerError {
@@ -191,7 +197,8 @@ func TestOTP20_WrongPasscodesFromMany(t *testing.T) {
 		told := events(t, c.store, audit.PasscodeFail)
 		compared := slices.DeleteFunc(told, func(e storage.Event) bool { return e.Reason != "wrong" }) // the rest came too late
 		exhausted := events(t, c.store, audit.PasscodeExhausted)
-		if len(compared) != 5 || len(exhausted) != 1 {
+		// What was counted before the database was too busy to compare is not told, and not compared again.
+		if len(compared) > 5 || len(compared) < 5 && busy.Load() == 0 || len(exhausted) != 1 {
 			t.Fatalf("told: %d wrong ones and %d times exhausted, want 5 and 1", len(compared), len(exhausted))
 		}
 		challenge, err := c.store.Challenge(context.Background(), exhausted[0].ChallengeID)

@@ -80,13 +80,19 @@ func (d *day) told(kind string) []storage.Event {
 	return slices.DeleteFunc(events(d.t, d.store, kind), func(e storage.Event) bool { return e.AuthRequestID != id })
 }
 
+// deadline is when a page must have come round to what it says in the end. What must happen at once happens soon, which
+// is before WhatsApp's own deadline of 6 s could be the reason.
+const (
+	deadline = 30 * time.Second
+	soon     = 5500 * time.Millisecond
+)
+
 // TestHandsetSwitches throws every switch of the handset, and holds Parola to what a person then reads on the page, to
 // what goes out, and to the login ending well. The not-delivered deadline is 6 s here: the template's TTL of 1 s and 5 s.
 func TestHandsetSwitches(t *testing.T) {
 	t.Parallel()
 	in := harness.Install(t, harness.Options{Environment: []string{"PAROLA_MFA_CALL_TIMEOUT=500ms"}})
 	tr := &trouble{Provider: in.Run(nil), store: open(t, in)}
-	const deadline = 20 * time.Second
 	for name, c := range map[string]struct {
 		switches string
 		live     func(d *day)
@@ -113,13 +119,13 @@ func TestHandsetSwitches(t *testing.T) {
 			d.sent(1, 1)
 		}},
 		"no WhatsApp, refused: the SMS at once, and at the next login without asking Meta": {`"no_whatsapp":"refused"`, func(d *day) {
-			d.says("Your code has arrived by SMS", 5*time.Second)
+			d.says("Your code has arrived by SMS", soon)
 			d.finish("sms")
 			d.sent(0, 1)
 			d.remembersNoWhatsApp()
 		}},
 		"no WhatsApp, told by webhook: the SMS at once, and remembered": {`"no_whatsapp":"webhook"`, func(d *day) {
-			d.says("Your code has arrived by SMS", 5*time.Second)
+			d.says("Your code has arrived by SMS", soon)
 			d.finish("sms")
 			d.sent(1, 1)
 			d.remembersNoWhatsApp()
@@ -180,7 +186,7 @@ func TestHandsetSwitches(t *testing.T) {
 			d.sent(1, 0)
 		}},
 		"190, our token is no good: the SMS at once, and an alarm": {`"meta":"190"`, func(d *day) {
-			d.says("Your code has arrived by SMS", 5*time.Second)
+			d.says("Your code has arrived by SMS", soon)
 			d.alarmed("190")
 			d.finish("sms")
 			d.sent(0, 1)
@@ -276,7 +282,7 @@ func (d *day) answered(n int) {
 		taken := 0
 		for _, s := range d.who.Phone.Sent("whatsapp")[0].Steps {
 			switch s.Answered {
-			case 0:
+			case 0, http.StatusServiceUnavailable: // Meta sends that one again
 			case http.StatusOK:
 				taken++
 			default:

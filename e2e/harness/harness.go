@@ -46,7 +46,7 @@ func Main(m *testing.M) int {
 }
 
 // waiting is how many tests may wait at the same time.
-const waiting = 16
+const waiting = 10
 
 var (
 	buildsMu sync.Mutex
