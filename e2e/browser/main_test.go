@@ -2,8 +2,11 @@ package browser
 
 import (
 	"context"
+	"flag"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -13,6 +16,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Pages that are drawn and measured keep processors busy, unlike the tests that the harness has in mind; -parallel
+	// on the command line comes later and wins.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.NumCPU())); err != nil {
+		panic(err)
+	}
 	status := harness.Main(m)
 	chromium.stop()
 	os.Exit(status)

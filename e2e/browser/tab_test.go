@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
@@ -22,8 +24,15 @@ const patience = 20 * time.Second
 type tab struct {
 	t        *testing.T
 	ctx      context.Context
+	patience time.Duration
 	mu       sync.Mutex
 	problems []string
+}
+
+// withPatience changes how long the tab waits for what is expected.
+func (b *tab) withPatience(d time.Duration) *tab {
+	b.patience = d
+	return b
 }
 
 // newTab is a tab of a new profile: no cookies, nothing cached.
@@ -38,7 +47,7 @@ func (b *tab) another() *tab { return openTab(b.t, b.ctx) }
 func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, options...)
-	b := &tab{t: t, ctx: ctx}
+	b := &tab{t: t, ctx: ctx, patience: patience}
 	if err := chromedp.Do(ctx); err != nil { // a tab lives as long as the context of its first step
 		t.Fatal(err)
 	}
@@ -140,6 +149,18 @@ func (b *tab) until(texts ...string) *tab {
 	return b
 }
 
+// untilAny waits for the page to say one of the texts.
+func (b *tab) untilAny(texts ...string) *tab {
+	b.t.Helper()
+	b.eventually(fmt.Sprintf("the page says one of %q", texts), func() bool {
+		text := b.text()
+		return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(text, s) })
+	})
+	return b
+}
+
+func (b *tab) says(text string) bool { return strings.Contains(b.text(), text) }
+
 func (b *tab) saysNot(texts ...string) *tab {
 	b.t.Helper()
 	text := b.text()
@@ -153,18 +174,29 @@ func (b *tab) saysNot(texts ...string) *tab {
 
 func (b *tab) eventually(what string, done func() bool) {
 	b.t.Helper()
-	for end := time.Now().Add(patience); !done(); time.Sleep(30 * time.Millisecond) {
+	for end := time.Now().Add(b.patience); !done(); time.Sleep(30 * time.Millisecond) {
 		if time.Now().After(end) {
-			b.t.Fatalf("waited %v in vain: %s", patience, what)
+			b.t.Fatalf("waited %v in vain: %s", b.patience, what)
 		}
 	}
 }
 
-// fill replaces what is in a field, key by key.
+// fill puts a value into a field, in the place of what was there, as typing it would.
 func (b *tab) fill(field, value string) *tab {
 	b.t.Helper()
-	run[bool](b, `document.getElementById(`+quoted(field)+`).value = "", true`)
-	b.do(chromedp.SendKeys(chromedp.ID(field), value))
+	b.eventually("a field "+field, func() bool {
+		return run[bool](b, `(() => {
+			const field = document.getElementById(`+quoted(field)+`);
+			if (!field || !field.checkVisibility()) return false;
+			field.focus();
+			field.select();
+			return document.activeElement === field;
+		})()`)
+	})
+	b.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, input.InsertText, input.InsertTextParams{Text: value})
+		return chromedp.Void{}, err
+	})
 	return b
 }
 
@@ -173,35 +205,30 @@ func (b *tab) value(field string) string {
 }
 
 // offers says whether a button or link can be seen and used.
-func (b *tab) offers(words string) bool { return b.find(words) != nil }
+func (b *tab) offers(words string) bool { return b.use(words, false) }
 
-// find is the middle of a button or link.
-func (b *tab) find(words string) []float64 {
-	return run[[]float64](b, `(() => {
+// use finds a button or link that nothing covers, and presses it. The page does both at once, because what is found may
+// move before a mouse gets there.
+func (b *tab) use(words string, press bool) bool {
+	return run[bool](b, fmt.Sprintf(`((words, press) => {
 		for (const e of document.querySelectorAll("button, a")) {
-			if (e.disabled || !e.checkVisibility() || !e.innerText.includes(`+quoted(words)+`)) continue;
+			if (e.disabled || !e.checkVisibility() || !e.innerText.includes(words)) continue;
 			e.scrollIntoView({block: "center", behavior: "instant"});
 			const box = e.getClientRects()[0];
-			return [box.x + box.width / 2, box.y + box.height / 2];
+			const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+			if (!e.contains(top)) continue;
+			if (press) e.click();
+			return true;
 		}
-		return null;
-	})()`)
+		return false;
+	})(%s, %v)`, quoted(words), press))
 }
 
-// click presses a button or link with the mouse, once it is there.
-func (b *tab) click(words string) *tab {
-	b.t.Helper()
-	var at []float64
-	b.eventually("a button or link "+words, func() bool { at = b.find(words); return at != nil })
-	b.do(chromedp.MouseClickXY(at[0], at[1]))
-	return b
-}
-
-// press clicks and waits for the page that follows.
+// press presses a button or link, once it is there, and waits for the page that follows.
 func (b *tab) press(words string) *tab {
 	b.t.Helper()
 	before := b.birth()
-	b.click(words)
+	b.eventually("a button or link "+words, func() bool { return b.use(words, true) })
 	b.eventually("a page after "+words, func() bool {
 		return b.birth() != before && run[string](b, `document.readyState`) == "complete"
 	})
