@@ -49,6 +49,7 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 		a.notVerified(w, r, err)
 		return
 	}
+	acct.Name = a.nameOf(ctx, p, acct)
 	a.signIn(w, r, acct, login.Next)
 }
 

@@ -1,7 +1,9 @@
 package webapp
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -66,16 +68,13 @@ func (a *app) userinfo(w http.ResponseWriter, r *http.Request) {
 		a.unreachable(w, r, err)
 		return
 	}
-	ctx := oidc.ClientContext(r.Context(), a.cfg.HTTPClient)
-	info, err := p.UserInfo(ctx, oauth2.StaticTokenSource(&oauth2.Token{AccessToken: acct.AccessToken, TokenType: "Bearer"}))
-	if err != nil {
-		a.userinfoFailed(w, r, err)
+	info, err := a.askUserInfo(r.Context(), p, acct)
+	if errors.Is(err, errOtherPerson) {
+		a.notVerified(w, r, err)
 		return
 	}
-	// The two answers must be about one person, or a swapped access token would put another's data on this page
-	// (Core §5.3.2).
-	if info.Subject != parseClaims(acct.Claims).Subject {
-		a.notVerified(w, r, errOtherPerson)
+	if err != nil {
+		a.userinfoFailed(w, r, err)
 		return
 	}
 	var raw json.RawMessage
@@ -84,6 +83,35 @@ func (a *app) userinfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.render(w, http.StatusOK, "userinfo", userinfoPage{a.frame(r, "Userinfo", "/"), indented(raw)})
+}
+
+// askUserInfo asks the provider about the person. The answer must be about the one of the ID token, or a swapped access
+// token would put another's data on our pages (Core §5.3.2): errOtherPerson.
+func (a *app) askUserInfo(ctx context.Context, p *provider, acct *account) (*oidc.UserInfo, error) {
+	info, err := p.UserInfo(oidc.ClientContext(ctx, a.cfg.HTTPClient),
+		oauth2.StaticTokenSource(&oauth2.Token{AccessToken: acct.AccessToken, TokenType: "Bearer"}))
+	if err != nil {
+		return nil, err
+	}
+	if info.Subject != parseClaims(acct.Claims).Subject {
+		return nil, errOtherPerson
+	}
+	return info, nil
+}
+
+// nameOf is what to call the person. The ID token needs to say no more than who it is; the name is the userinfo
+// endpoint's to tell (Core §5.4). A login does not fail for want of one.
+func (a *app) nameOf(ctx context.Context, p *provider, acct *account) string {
+	info, err := a.askUserInfo(ctx, p, acct)
+	if err != nil {
+		a.cfg.Log.Warn("no name from the userinfo endpoint", "err", err)
+		return ""
+	}
+	var c claims
+	if err := info.Claims(&c); err != nil {
+		return ""
+	}
+	return c.person()
 }
 
 func (a *app) userinfoFailed(w http.ResponseWriter, r *http.Request, err error) {

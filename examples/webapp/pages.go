@@ -28,12 +28,14 @@ type frame struct {
 func (a *app) frame(r *http.Request, title, here string) frame {
 	f := frame{Title: title, Here: here, HandsetURL: a.cfg.HandsetURL, HasAPI: a.cfg.APIURL != ""}
 	if acct := a.account(r.Context()); acct != nil {
-		f.Person = parseClaims(acct.Claims).person()
+		if f.Person = acct.Name; f.Person == "" {
+			f.Person = parseClaims(acct.Claims).person()
+		}
 	}
 	return f
 }
 
-// person is the friendliest name that the ID token has.
+// person is the friendliest name among the claims of an ID token or of the userinfo endpoint.
 func (c claims) person() string {
 	for _, name := range []string{c.Name, c.PreferredUsername, c.Email} {
 		if name != "" {

@@ -29,6 +29,7 @@ const maxPendingLogins = 5
 type account struct {
 	IDToken      string          `json:"id_token"` // as received: logout sends it back as a hint
 	Claims       json.RawMessage `json:"claims"`   // the verified payload of IDToken
+	Name         string          `json:"name"`     // to greet with: what the userinfo endpoint told, if it did
 	AccessToken  string          `json:"access_token"`
 	RefreshToken string          `json:"refresh_token"`
 	Expiry       time.Time       `json:"expiry"` // of the access token; zero when the provider gave none
