@@ -177,10 +177,18 @@ func (s *Service) applied(ctx context.Context, d storage.Delivery, r Report, mov
 	}
 }
 
+// receiptNotRequested marks the tap on "I didn't request a code" among the receipts of a delivery. It is no state.
+const receiptNotRequested storage.DeliveryState = "not_requested"
+
 // notRequested ends a challenge whose person says that they did not ask for it: somebody else knows the password. It
 // is told also when the challenge was over, which is the worse news.
 func (s *Service) notRequested(ctx context.Context, d storage.Delivery) error {
-	ended, err := s.store.EndChallenge(ctx, d.ChallengeID, storage.ChallengeCancelled, s.clock.Now())
+	now := s.clock.Now()
+	fresh, err := s.store.InsertReceipt(ctx, storage.Receipt{DeliveryID: d.ID, Status: receiptNotRequested, At: now, ReceivedAt: now})
+	if err != nil || !fresh { // carriers repeat what they say (WH-05)
+		return err
+	}
+	ended, err := s.store.EndChallenge(ctx, d.ChallengeID, storage.ChallengeCancelled, now)
 	if err != nil {
 		return err
 	}

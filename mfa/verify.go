@@ -189,13 +189,23 @@ func (s *Service) notCounted(ctx context.Context, c storage.Challenge, typed Pas
 	if right, err := derive(s.keys, c); err == nil && c.End == storage.ChallengeVerified && right.Equal(typed) {
 		kind = audit.PasscodeReplayed
 	}
-	return &EndedError{End: c.End}, s.audit.Write(ctx, failed(event(ctx, kind, c), "ended_"+string(c.End)))
+	return &EndedError{End: c.End}, s.note(ctx, failed(event(ctx, kind, c), "ended_"+string(c.End)))
+}
+
+// note writes an event that a person can cause again and again, within a limit of its own per person: nobody fills the
+// log by pressing a button.
+func (s *Service) note(ctx context.Context, e storage.Event) error {
+	full, err := s.store.Take(ctx, s.clock.Now(), s.throttle.Notes(e.Kind, e.PersonID))
+	if err != nil || full != nil {
+		return err
+	}
+	return s.audit.Write(ctx, e)
 }
 
 // throttled records a refused try in a transaction of its own.
 func (s *Service) throttled(ctx context.Context, c storage.Challenge, refusal *ThrottledError) error {
 	err := s.store.InTx(ctx, func(ctx context.Context) error {
-		return s.audit.Write(ctx, failed(event(ctx, audit.RateLimitHit, c), "passcode_tries"))
+		return s.note(ctx, failed(event(ctx, audit.RateLimitHit, c), "passcode_tries"))
 	})
 	if err != nil {
 		return fmt.Errorf("record refused passcode: %w", err)

@@ -27,7 +27,8 @@ func formSource(uri string) string {
 		return ""
 	}
 	source := u.Scheme + ":"
-	if u.Scheme == "http" || u.Scheme == "https" {
+	// A policy has no way to name an IPv6 address; the scheme is what is left to name.
+	if (u.Scheme == "http" || u.Scheme == "https") && !strings.HasPrefix(u.Host, "[") {
 		source = u.Scheme + "://" + u.Host
 	}
 	if strings.ContainsAny(source, " ;,'\"*") {

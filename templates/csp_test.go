@@ -16,6 +16,7 @@ func TestWEB04_FormsGoToUsAndTheOriginsGiven(t *testing.T) {
 		{"a person in the address is left out", []string{"https://ada:pw@shop.example/"}, "'self' https://shop.example"},
 		{"a native client's own scheme", []string{"com.example.shop:/cb"}, "'self' com.example.shop:"},
 		{"a loopback address", []string{"http://127.0.0.1:51004/cb"}, "'self' http://127.0.0.1:51004"},
+		{"an IPv6 loopback address, which a policy cannot name", []string{"http://[::1]:51004/cb"}, "'self' http:"},
 		{"two origins", []string{"https://a.example/", "https://b.example/"}, "'self' https://a.example https://b.example"},
 		{"a wildcard is refused", []string{"https://*.example/"}, "'self'"},
 		{"an end of the directive is refused", []string{"https://a.example;script-src/"}, "'self'"},

@@ -29,6 +29,9 @@ type Store interface {
 	storage.Consents
 	storage.Throttles
 	storage.Deliveries
+	// RevokeGrantsOf is all of storage.Grants that a login needs: whoever is signed out by another person's login loses
+	// the tokens that lived with the session.
+	RevokeGrantsOf(ctx context.Context, personID, clientID, sessionID string, keepOffline bool, reason string, now time.Time) ([]string, error)
 }
 
 // MFA is the second factor; *mfa.Service is one.

@@ -105,6 +105,9 @@ func (in Input) next() Step {
 		return Step{Kind: AskAccount, PersonID: in.Session.PersonID}
 	}
 	if in.hasSession() && in.fresh() && in.strongEnough() {
+		if in.impersonable() && in.undecided() {
+			return Step{Kind: AskAccount, PersonID: in.Session.PersonID}
+		}
 		return in.afterLogin()
 	}
 	return in.login()
@@ -187,6 +190,11 @@ func (in Input) hasSession() bool {
 	p := in.Request.Progress
 	return in.Session.ID != "" && (p.PersonID == in.Session.PersonID || in.undecided()) && !in.hintedAway()
 }
+
+// impersonable says that any program on the person's machine can pass itself off as this client: its identity is
+// nothing but a public id and a loopback address. A session alone must not hand it a code; a person presses a button
+// (RFC 8252 §8.6).
+func (in Input) impersonable() bool { return in.Client.Native && in.Client.AuthMethod == "none" }
 
 // undecided says that nobody has said yet whom this request is about.
 func (in Input) undecided() bool {

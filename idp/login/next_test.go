@@ -92,6 +92,9 @@ func required(class string) func(*Input) { return func(in *Input) { in.Client.Re
 
 func phone(s PhoneState) func(*Input) { return func(in *Input) { in.Phone = s } }
 
+// nativeClient is a public client on the person's own machine (RFC 8252 §8.6).
+func nativeClient(in *Input) { in.Client.Native, in.Client.AuthMethod = true, "none" }
+
 func otherAccount(in *Input) { in.Request.Progress.AccountChosen = true }
 
 func askPassword(person string) Step { return Step{Kind: AskPassword, PersonID: person} }
@@ -233,6 +236,10 @@ func TestNextAccount(t *testing.T) {
 		{"another account leaves the session aside", state(selectAccount, inSession(acr.Phone), otherAccount), askPassword("")},
 		{"\"Not you?\" leaves the session aside", state(inSession(acr.Phone), otherAccount), askPassword("")},
 		{"a login made here answers it", state(selectAccount, passedHere(acr.Phone)), finish},
+		{"a program that may be anyone's gets nothing without a click", state(nativeClient, inSession(acr.Phone)), Step{Kind: AskAccount, PersonID: "anna"}},
+		{"and nothing at all silently", state(nativeClient, prompt("none"), inSession(acr.Phone)), refuse(errAccountSelectionRequired)},
+		{"the click answers it", state(nativeClient, inSession(acr.Phone), progress(func(p *storage.AuthRequestProgress) { p.AccountChosen, p.PersonID = true, "anna" })), finish},
+		{"so does a login made here", state(nativeClient, passedHere(acr.Phone)), finish},
 	})
 }
 

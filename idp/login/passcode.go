@@ -3,11 +3,13 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/parola-id/parola/idp/session"
 	"github.com/parola-id/parola/internal/acr"
+	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
@@ -181,7 +183,7 @@ func (l *Login) beginSession(ctx context.Context, in *Input, step Step, verified
 	s := in.Session
 	if s.PersonID != verified.PersonID {
 		if s.ID != "" {
-			if _, err := l.Sessions.End(ctx, s.ID, session.EndedReplaced); err != nil {
+			if err := l.endReplaced(ctx, s, about); err != nil {
 				return nil, err
 			}
 		}
@@ -201,6 +203,26 @@ func (l *Login) beginSession(ctx context.Context, in *Input, step Step, verified
 	}
 	in.Session = s
 	return cookie, err
+}
+
+// endReplaced signs out whoever used this browser before, with the tokens that live from that session (OA-57).
+func (l *Login) endReplaced(ctx context.Context, s storage.Session, about session.Login) error {
+	if _, err := l.Sessions.End(ctx, s.ID, session.EndedReplaced); err != nil {
+		return err
+	}
+	revoked, err := l.Store.RevokeGrantsOf(ctx, s.PersonID, "", s.ID, true, session.EndedReplaced, l.Clock.Now())
+	if err != nil {
+		return fmt.Errorf("revoke grants of the replaced session: %w", err)
+	}
+	var events []storage.Event
+	for _, id := range revoked {
+		events = append(events, storage.Event{Kind: audit.TokenRevoked, Reason: session.EndedReplaced, PersonID: s.PersonID,
+			SessionID: s.ID, GrantID: id, CorrelationID: about.CorrelationID, SourceAddr: reqinfo.From(ctx).Source})
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	return l.Audit.Write(ctx, events...)
 }
 
 // refusePasscode tells why a passcode was not accepted.

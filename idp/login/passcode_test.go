@@ -157,6 +157,16 @@ func TestSES02_TheSecondFactorGivesANewTokenAndEndsWhoWasSignedIn(t *testing.T) 
 	b := s.newBrowser()
 	b.signIn("bank")
 	annas := b.current()
+	grants := map[string][]string{"lives with the session": {"openid"}, "goes on offline": {"openid", "offline_access"}}
+	must(t, s.store.InTx(t.Context(), func(ctx context.Context) error {
+		for id, scopes := range grants {
+			g := storage.Grant{ID: id, ClientID: "bank", PersonID: annas.PersonID, SessionID: annas.ID, Scopes: scopes, CreatedAt: s.clock.Now()}
+			if err := s.store.InsertGrant(ctx, g); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 
 	id := b.request("bank", func(a *storage.AuthRequest) { a.Request.Prompt = []string{"select_account"} })
 	b.open(id)
@@ -175,6 +185,15 @@ func TestSES02_TheSecondFactorGivesANewTokenAndEndsWhoWasSignedIn(t *testing.T) 
 	ended, err := s.store.Session(t.Context(), annas.ID)
 	if err != nil || ended.EndReason != "replaced" {
 		t.Errorf("anna's session in bruno's browser is %+v (%v)", ended, err)
+	}
+	for id, scopes := range grants {
+		g, err := s.store.Grant(t.Context(), id)
+		if must(t, err); g.RevokedAt.IsZero() != slices.Contains(scopes, "offline_access") {
+			t.Errorf("OA-57: the grant that %s: revoked at %v", id, g.RevokedAt)
+		}
+	}
+	if got := s.events(audit.TokenRevoked); len(got) != 1 || got[0].Reason != "replaced" || got[0].PersonID != annas.PersonID {
+		t.Errorf("events %+v", got)
 	}
 }
 

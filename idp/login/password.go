@@ -165,6 +165,11 @@ func (l *Login) countPassword(v *visit, try *passwordTry) (*storage.Refusal, err
 		if refusal.RetryAt.IsZero() {
 			reason = "shut"
 		}
+		// Whoever is refused can go on asking: what is written of it has a limit of its own.
+		full, err := l.Store.Take(ctx, v.in.Now, l.Throttle.Notes(audit.PasswordThrottled, reqinfo.From(ctx).Source))
+		if err != nil || full != nil {
+			return err
+		}
 		return l.Audit.Write(ctx, l.passwordEvent(v, *try, audit.PasswordThrottled, reason))
 	})
 	return refusal, err

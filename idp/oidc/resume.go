@@ -209,7 +209,7 @@ func (p *Provider) issueCode(ctx context.Context, client storage.Client, a stora
 			ID: storage.NewID(), ClientID: client.ID, PersonID: s.PersonID, SessionID: s.ID, AuthRequestID: a.ID,
 			CorrelationID: a.CorrelationID, Scopes: a.Request.Scopes, Audience: a.Request.Audience,
 			Login:     storage.GrantLogin{AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Channel: s.Channel},
-			CreatedAt: now, RefreshUntil: now.Add(p.Lifetimes.RefreshAbsolute),
+			CreatedAt: now, RefreshUntil: p.refreshUntil(a.Request.Scopes, s, now),
 		}}
 		if err := p.end(ctx, a, now); err != nil {
 			return err
@@ -220,6 +220,16 @@ func (p *Provider) issueCode(ctx context.Context, client storage.Client, a stora
 		return p.Audit.Write(ctx, ex.event(ctx, audit.CodeIssued, audit.Success, ""))
 	})
 	return code, err
+}
+
+// refreshUntil is the absolute end of the refresh chain (OA-54). Without offline_access it lives no longer than the
+// session (OA-55, Core §11).
+func (p *Provider) refreshUntil(scopes []string, s storage.Session, now time.Time) time.Time {
+	end := now.Add(p.Lifetimes.RefreshAbsolute)
+	if !slices.Contains(scopes, scopeOfflineAccess) && s.ExpiresAt.Before(end) {
+		return s.ExpiresAt
+	}
+	return end
 }
 
 // fositeCode lets fosite parse the saved request again and issue the code; grants stores the grant.

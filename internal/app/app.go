@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,7 +153,7 @@ func (a *App) Run(ctx context.Context) error {
 	sealed := make(chan struct{})
 	go func() {
 		defer close(sealed)
-		if err := a.sealer.Run(sealing); err != nil && sealing.Err() == nil {
+		if err := a.survive(sealing, "sealer", a.sealer.Run); err != nil && sealing.Err() == nil {
 			cancel(fmt.Errorf("sealer: %w", err))
 		}
 	}()
@@ -160,7 +161,7 @@ func (a *App) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	background := func(name string, f func(context.Context) error) {
 		work.Go(func() {
-			if err := f(ctx); err != nil && ctx.Err() == nil {
+			if err := a.survive(ctx, name, f); err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("%s: %w", name, err))
 			}
 		})
@@ -192,6 +193,41 @@ func (a *App) Run(ctx context.Context) error {
 		return nil
 	}
 	return cause
+}
+
+// survive runs a worker and starts it again after a panic, ever more slowly (REL-06). The value of the panic is not
+// logged: it may hold what must not be.
+func (a *App) survive(ctx context.Context, name string, f func(context.Context) error) (err error) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 30*time.Second) {
+		panicked := true
+		func() {
+			defer func() {
+				if panicked {
+					a.notePanic(name, recover())
+				}
+			}()
+			err = f(ctx)
+			panicked = false
+		}()
+		if !panicked {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (a *App) notePanic(worker string, value any) {
+	a.log.Error("worker panicked", "worker", worker, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+	err := a.store.InTx(context.Background(), func(ctx context.Context) error {
+		return a.audit.Write(ctx, storage.Event{Kind: audit.SystemPanic, Outcome: audit.Failure, Reason: worker, ActorID: "system"})
+	})
+	if err != nil {
+		a.log.Error("record panic", "err", err)
+	}
 }
 
 func (a *App) noteStart(ctx context.Context) error {

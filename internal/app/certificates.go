@@ -18,6 +18,15 @@ type certificates struct {
 	looked  time.Time
 }
 
+// private refuses a key that every user of the machine may read (KEY-07).
+func private(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o004 != 0 {
+		return fmt.Errorf("%s may be read by every user of this machine: chmod o-r it", path)
+	}
+	return err
+}
+
 // get implements tls.Config.GetCertificate. A file that cannot be read leaves the certificate that worked in force.
 func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
@@ -29,6 +38,9 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	info, err := os.Stat(c.cert)
 	if err == nil && c.loaded != nil && info.ModTime().Equal(c.changed) {
 		return c.loaded, nil
+	}
+	if err == nil {
+		err = private(c.key)
 	}
 	if err == nil {
 		var pair tls.Certificate

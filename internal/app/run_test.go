@@ -252,3 +252,37 @@ func TestRenewedCertificateNeedsNoRestart(t *testing.T) {
 		t.Errorf("with a broken file %q is served, want the one that worked", got)
 	}
 }
+
+func TestREL06_WorkerThatPanicsIsStartedAgainAndTold(t *testing.T) {
+	b, _ := openBase(t)
+	a := &App{Base: b}
+	runs := 0
+	err := a.survive(t.Context(), "sweeper", func(context.Context) error {
+		if runs++; runs < 3 {
+			panic("a passcode 123456 that must not be told")
+		}
+		return nil
+	})
+	if err != nil || runs != 3 {
+		t.Errorf("%d runs, %v; want a third one that ends well", runs, err)
+	}
+	events, err := b.store.ListEvents(t.Context(), storage.EventFilter{Kind: "system.panic"})
+	if err != nil || len(events) != 2 || events[0].Reason != "sweeper" {
+		t.Errorf("events %+v, %v", events, err)
+	}
+}
+
+func TestKEY07_KeyThatEveryUserMayReadIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tls.key")
+	for mode, want := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o644: false, 0o604: false} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := private(path); (err == nil) != want {
+			t.Errorf("mode %o: %v, want accepted %v", mode, err, want)
+		}
+	}
+}
