@@ -46,7 +46,7 @@ func arrivesWhileTyping(t *testing.T, s *site) {
 	ada := s.person(t)
 	ada.Phone.Switch(`"whatsapp_late_seconds":2`)
 	b := newTab(t).open(s.Facts.WebAppURL).press("Sign in").password(ada)
-	b.until("Enter your code", "to continue to Demo Shop", ada.Username, "on WhatsApp to the number ending in "+ada.Phone.Number[11:])
+	b.until("Enter your code", "to continue to Conto", ada.Username, "on WhatsApp to the number ending in "+ada.Phone.Number[11:])
 	page := b.birth()
 	b.fill("passcode", "12")
 	b.until("Your code has arrived on WhatsApp", "Can’t find it? An SMS follows in 0:")

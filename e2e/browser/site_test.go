@@ -49,7 +49,7 @@ func open(t *testing.T, settings string) *site {
 		users = append(users, map[string]any{"username": name(i), "password": password, "phone_number": number(i), "phone_number_verified": true})
 	}
 	dir := t.TempDir()
-	s.Demo = harness.StartDemo(t, 0, "--verbose",
+	s.Demo = harness.StartDemo(t, 0, "--verbose", "--data", t.TempDir(),
 		"--config", write(t, dir, "settings.yaml", []byte(settings)),
 		"--import-users", write(t, dir, "users.json", encode(t, users)),
 		"--import-clients", write(t, dir, "clients.json", encode(t, []map[string]any{

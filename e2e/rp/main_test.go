@@ -63,7 +63,7 @@ func open(t *testing.T, clients ...party) *site {
 		}
 		return path
 	}
-	return &site{harness.StartDemo(t, 0, "--verbose", "--import-clients", file("clients.json", clients), "--import-users", file("users.json", people))}
+	return &site{harness.StartDemo(t, 0, "--verbose", "--data", t.TempDir(), "--import-clients", file("clients.json", clients), "--import-users", file("users.json", people))}
 }
 
 func number(i int) string { return fmt.Sprintf("+39347%07d", 3234500+i) }
