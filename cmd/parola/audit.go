@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -51,6 +52,9 @@ func (cmd auditList) filter(now time.Time) (storage.EventFilter, error) {
 		ClientID: cmd.Client, Kind: kindFilter(cmd.Kind), AuthRequestID: cmd.AuthRequest, JTI: cmd.JTI,
 		CorrelationID: cmd.Correlation, Limit: cmd.Limit, Backward: !cmd.Oldest,
 	}
+	if !knownKind(cmd.Kind) {
+		return f, fmt.Errorf("--kind %s: there are no events of this kind; docs/security-requirements.md, Appendix B, lists them", cmd.Kind)
+	}
 	var err error
 	if f.Since, err = parseTime("--since", cmd.Since, now); err != nil {
 		return f, err
@@ -59,6 +63,11 @@ func (cmd auditList) filter(now time.Time) (storage.EventFilter, error) {
 		return f, err
 	}
 	return f, within("--limit", cmd.Limit, 10000)
+}
+
+// knownKind says whether some kind is this one or lies below it.
+func knownKind(kind string) bool {
+	return kind == "" || audit.Known(kind) || audit.KnownPrefix(kindFilter(kind))
 }
 
 // kindFilter makes a prefix of a kind that has parts below it. All kinds have at least two parts, most have three.

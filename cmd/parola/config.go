@@ -187,6 +187,9 @@ func (configCheck) Run(c *invocation) error {
 	if config.SMS.Carrier != "" {
 		channels = append(channels, "sms by "+config.SMS.Carrier)
 	}
+	for _, w := range config.Warnings() {
+		c.printf("note: %s\n", w)
+	}
 	c.printf("the configuration is complete: issuer %s, database %s, passcodes by %s\n",
 		config.Issuer, config.Database.Driver, strings.Join(channels, " and "))
 	return nil

@@ -69,12 +69,13 @@ Try:
   3. Open "Payments" after an SMS login: it wants a stronger login, and no SMS.
   4. Sign in from the command line:
        go run ./examples/cliapp --issuer %s --client-id demo-cli
-  5. See both logins in the audit log:
-       go run ./cmd/parola --config %s audit list --kind authn.
+  5. See both logins in the audit log, and follow one from the request to its tokens:
+       go run ./cmd/parola --config %s audit list --user ada
+       go run ./cmd/parola --config %s audit show ID    (any id of the list)
 
 Data are in %s%s
 Ctrl-C stops.
-`, f.Issuer, f.ConfigFile, f.DataDir, d.keeps())
+`, f.Issuer, f.ConfigFile, f.ConfigFile, f.DataDir, d.keeps())
 }
 
 func orNone(s string) string {

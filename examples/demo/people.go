@@ -10,7 +10,7 @@ import (
 func people() []user {
 	return []user{
 		{Username: "ada", Password: "tulip harbour lantern", Phone: "+393471234567", Name: "Ada Lovelace", Email: "ada@demo.test", Locale: "en", Note: "the usual case"},
-		{Username: "bruno", Password: "sabbia vento mulino", Phone: "+393387654321", Name: "Bruno Bianchi", Email: "bruno@demo.test", Locale: "it", Note: "reads Italian"},
+		{Username: "bruno", Password: "sabbia vento mulino", Phone: "+393387654321", Name: "Bruno Bianchi", Email: "bruno@demo.test", Locale: "it", Note: "another person, for a second browser"},
 		{Username: "carla", Password: "copper river almanac", Phone: "+5511961234567", Name: "Carla Souza", Email: "carla@demo.test", Locale: "en", Note: "a number in Brazil"},
 		{Username: "dario", Password: "quiet orchard signal", Name: "Dario Neri", Email: "dario@demo.test", Locale: "en", Note: "has no phone: sees what happens then"},
 	}
@@ -29,7 +29,7 @@ func clients(root []byte, webapp, api string) []client {
 	code := []string{"authorization_code", "refresh_token"}
 	return []client{
 		{
-			ClientID: "demo-web", ClientSecret: secret("demo-web"), ClientName: "Demo Shop", TokenEndpointAuthMethod: "client_secret_basic",
+			ClientID: "demo-web", ClientSecret: secret("demo-web"), ClientName: "Conto", TokenEndpointAuthMethod: "client_secret_basic",
 			RedirectURIs: callbacks, PostLogoutRedirectURIs: signedOut, GrantTypes: code, Scope: person,
 			IDTokenAlg: "ES256", FirstParty: true, Audience: []string{api},
 		},
@@ -39,12 +39,12 @@ func clients(root []byte, webapp, api string) []client {
 			IDTokenAlg: "RS256", AccessToken: "jwt", Audience: []string{api},
 		},
 		{
-			ClientID: "demo-cli", ClientName: "Demo on the command line", TokenEndpointAuthMethod: "none", ApplicationType: "native",
+			ClientID: "demo-cli", ClientName: "Conto on the command line", TokenEndpointAuthMethod: "none", ApplicationType: "native",
 			RedirectURIs: []string{"http://127.0.0.1/callback"}, GrantTypes: code, Scope: person,
 			IDTokenAlg: "ES256", FirstParty: true, Audience: []string{api},
 		},
 		{
-			ClientID: "demo-api", ClientSecret: secret("demo-api"), ClientName: "Demo Bank API", TokenEndpointAuthMethod: "client_secret_basic",
+			ClientID: "demo-api", ClientSecret: secret("demo-api"), ClientName: "Conto API", TokenEndpointAuthMethod: "client_secret_basic",
 			GrantTypes: []string{"client_credentials"}, Scope: scopes("reports"), Introspects: []string{api}, Audience: []string{api},
 		},
 	}

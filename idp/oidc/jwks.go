@@ -8,6 +8,12 @@ func (p *Provider) JWKS(w http.ResponseWriter, r *http.Request) {
 	if !readOnly(w, r) {
 		return
 	}
+	// A new installation makes its keys while it starts. Whoever asks before they are there waits: a set without one of
+	// them would be kept for five minutes, and tokens signed by it refused meanwhile.
+	if err := p.Signer.Ensure(r.Context()); err != nil {
+		p.writeError(w, r, err)
+		return
+	}
 	keys, err := p.Signer.JWKS(r.Context())
 	if err != nil {
 		p.writeError(w, r, err)

@@ -84,12 +84,6 @@ func openClaims(keys *secret.Keys, p storage.Person) (Claims, error) {
 	return c, nil
 }
 
-// text returns a claim that is a string.
-func (c Claims) text(name string) string {
-	s, _ := c[name].(string)
-	return s
-}
-
 func shortText(value any) string {
 	s, ok := value.(string)
 	if !ok || !displayable(s, "") {

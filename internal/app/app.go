@@ -62,7 +62,7 @@ func New(ctx context.Context, b *Base) (*App, error) {
 		return nil, err
 	}
 	if a.signer, err = signing.New(signing.Config{Keys: b.store, Secrets: b.keys, Audit: b.audit, Clock: b.clock,
-		Algs: []string{signing.ES256, signing.RS256}, Log: b.log}); err != nil {
+		Algs: signing.Algorithms(), Log: b.log}); err != nil {
 		return nil, err
 	}
 	if err := a.signer.Ensure(ctx, signing.ES256); err != nil {

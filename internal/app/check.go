@@ -26,6 +26,8 @@ func (c Config) Check() error {
 		bad("issuer is empty: set it to the public https address of this server, like https://login.example.com")
 	case err != nil || issuer.Host == "" || issuer.RawQuery != "" || issuer.Fragment != "" || issuer.User != nil || strings.HasSuffix(c.Issuer, "/"):
 		bad("issuer %q must be an absolute URL without user, query, fragment and trailing slash", c.Issuer)
+	case issuer.Hostname() == exampleHost:
+		bad("issuer is still the example %s: set it to the public https address of this server", c.Issuer)
 	case issuer.Scheme == "http" && !loopback(issuer.Hostname()):
 		bad("issuer %q uses http: that is allowed on loopback only; set an https address", c.Issuer)
 	case issuer.Scheme != "http" && issuer.Scheme != "https":
@@ -55,6 +57,24 @@ func (c Config) Check() error {
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
+}
+
+// exampleHost is what the template of the configuration file has.
+const exampleHost = "login.example.com"
+
+// Warnings are what a server can start with and an operator should know.
+func (c Config) Warnings() []string {
+	var w []string
+	if c.SMS.Carrier == "" {
+		w = append(w, "sms.carrier is empty: whoever WhatsApp does not reach cannot sign in")
+	}
+	if !c.WhatsApp.Enabled {
+		w = append(w, "whatsapp.enabled is false: every passcode goes by SMS")
+	}
+	if len(c.MFA.Countries) == 0 {
+		w = append(w, "mfa.countries is empty: passcodes may be sent to every country; list those you serve")
+	}
+	return w
 }
 
 func (c Config) checkTLS(issuer *url.URL, bad func(string, ...any)) {

@@ -39,6 +39,7 @@ func TestKEY07_StartIsRefusedWithASentenceThatSaysWhatToDo(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
+		"issuer of the template":      {func(c *Config) { c.Issuer = "https://login.example.com" }, "example"},
 		"no issuer":                   {func(c *Config) { c.Issuer = "" }, "issuer is empty: set it"},
 		"http issuer off loopback":    {func(c *Config) { c.Issuer = "http://login.bank.test" }, "loopback only"},
 		"issuer with a slash":         {func(c *Config) { c.Issuer += "/" }, "trailing slash"},
@@ -124,15 +125,18 @@ func TestUnknownKeysAndVariablesAreRefused(t *testing.T) {
 		environ  []string
 		want     string
 	}{
-		"unknown key":           {"isuer: x", nil, "isuer"},
-		"unknown nested key":    {"server: {lisen: x}", nil, "lisen"},
+		"unknown key":           {"isuer: x", nil, "line 1: isuer names no setting"},
+		"unknown nested key":    {"server: {lisen: x}", nil, "line 1: lisen names no setting"},
+		"two unknown keys":      {"a: x\nb: y", nil, "line 2: b names no setting"},
+		"unreadable secret":     {"whatsapp: {app_secret: {file: /gone}}", nil, "whatsapp.app_secret: no such file"},
 		"wrong type":            {"password: {min_length: many}", nil, "min_length"},
 		"second document":       {"issuer: a\n---\nissuer: b", nil, "more than one document"},
 		"unknown variable":      {"", []string{"PAROLA_ISUER=x"}, "PAROLA_ISUER names no setting"},
 		"secret of wrong shape": {"secrets: {root: [1]}", nil, "a secret is a string"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(Defaults(), []byte(c.document), Source{Environ: c.environ})
+			_, err := Load(Defaults(), []byte(c.document), Source{Environ: c.environ,
+				ReadSecret: func(string) (string, error) { return "", errors.New("no such file") }})
 			if err == nil {
 				t.Fatal("accepted")
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,14 +32,14 @@ func Load(base Config, document []byte, src Source) (Config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(document))
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, fmt.Errorf("read configuration: %s", strings.ReplaceAll(err.Error(), "in type app.", "in "))
+		return Config{}, fmt.Errorf("read configuration: %s", inPlainWords(err))
 	}
 	if err := d.Decode(new(Config)); !errors.Is(err, io.EOF) {
 		return Config{}, errors.New("read configuration: more than one document")
 	}
 	known := make(map[string]bool)
-	if err := overlay(reflect.ValueOf(&c).Elem(), "PAROLA", src, known); err != nil {
-		return Config{}, fmt.Errorf("read environment: %w", err)
+	if err := overlay(reflect.ValueOf(&c).Elem(), "PAROLA", "", src, known); err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
 	for _, pair := range src.Environ {
 		name, _, _ := strings.Cut(pair, "=")
@@ -49,15 +50,25 @@ func Load(base Config, document []byte, src Source) (Config, error) {
 	return c, nil
 }
 
+var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type \S+`)
+
+// inPlainWords rewrites what the YAML library says of unknown keys, which names Go types.
+func inPlainWords(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: unmarshal errors:\n")
+	text = unknownField.ReplaceAllString(text, "line $1: $2 names no setting (`parola config init` writes all there are)")
+	return strings.Join(strings.Fields(text), " ")
+}
+
 // notConfiguration are variables with our prefix that are no settings: where the file is, and what the tests use.
 var notConfiguration = []string{"PAROLA_CONFIG", "PAROLA_CI", "PAROLA_TEST_POSTGRES"}
 
-// overlay walks the struct; the name of a field is that of its parent and its yaml key.
-func overlay(v reflect.Value, name string, src Source, known map[string]bool) error {
+// overlay walks the struct; the name of a variable is that of the parent and the yaml key, and setting is the same as the
+// file writes it.
+func overlay(v reflect.Value, name, setting string, src Source, known map[string]bool) error {
 	switch p := v.Addr().Interface().(type) {
 	case *Secret:
 		known[name], known[name+"_FILE"] = true, true
-		return overlaySecret(p, name, src)
+		return overlaySecret(p, name, setting, src)
 	}
 	if v.Kind() == reflect.Struct {
 		for i := range v.NumField() {
@@ -65,7 +76,7 @@ func overlay(v reflect.Value, name string, src Source, known map[string]bool) er
 			if key == "" || key == "-" {
 				continue
 			}
-			if err := overlay(v.Field(i), name+"_"+strings.ToUpper(key), src, known); err != nil {
+			if err := overlay(v.Field(i), name+"_"+strings.ToUpper(key), strings.TrimPrefix(setting+"."+key, "."), src, known); err != nil {
 				return err
 			}
 		}
@@ -85,7 +96,7 @@ func overlay(v reflect.Value, name string, src Source, known map[string]bool) er
 	return nil
 }
 
-func overlaySecret(s *Secret, name string, src Source) error {
+func overlaySecret(s *Secret, name, setting string, src Source) error {
 	if src.LookupEnv != nil {
 		if value, set := src.LookupEnv(name); set {
 			*s = Secret{value: value}
@@ -98,11 +109,11 @@ func overlaySecret(s *Secret, name string, src Source) error {
 		return nil
 	}
 	if src.ReadSecret == nil {
-		return fmt.Errorf("%s: secrets cannot be read from files here", name)
+		return fmt.Errorf("%s: secrets cannot be read from files here", setting)
 	}
 	text, err := src.ReadSecret(s.file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", setting, err)
 	}
 	s.value = strings.TrimRight(text, "\r\n")
 	return nil

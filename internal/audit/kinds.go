@@ -1,5 +1,7 @@
 package audit
 
+import "strings"
+
 // The severities.
 const (
 	Info    = "info"
@@ -113,3 +115,13 @@ var severities = map[string]string{
 
 // Known says whether kind is one that this release can write.
 func Known(kind string) bool { _, known := severities[kind]; return known }
+
+// KnownPrefix says whether kinds begin with prefix, which ends in a dot.
+func KnownPrefix(prefix string) bool {
+	for kind := range severities {
+		if strings.HasPrefix(kind, prefix) {
+			return true
+		}
+	}
+	return false
+}
