@@ -85,7 +85,7 @@ func (p *Pages) ReturnToClient(w http.ResponseWriter, r *http.Request, a oidc.An
 	if a.FormPost {
 		w.Header().Set("Content-Security-Policy", withoutScript(templates.ContentSecurityPolicy(append([]string{a.RedirectURI}, a.Client.FormOrigins...)...)))
 		p.write(w, r, http.StatusOK, v, templates.FormPost{
-			Action: template.URL(a.RedirectURI), Fields: fields(a.Params), Client: pageClient(a.Client)})
+			Action: template.URL(a.RedirectURI), Fields: fields(a.Params), Client: pageClient(a.Client), ByHand: true})
 		return
 	}
 	host := ""

@@ -82,6 +82,8 @@ type FormPost struct {
 	Action template.URL
 	Fields []FormField
 	Client Client
+	// ByHand leaves the script out: a person must press the button (OA-14).
+	ByHand bool
 }
 
 // Render writes the page to w in the language of v.

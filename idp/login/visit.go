@@ -57,7 +57,7 @@ func (l *Login) open(w http.ResponseWriter, r *http.Request) (*visit, bool) {
 		return nil, l.stop(v, http.StatusGone, templates.Error{Kind: templates.ErrorExpiredRequest})
 	case err != nil:
 		return nil, l.fail(v, "read authorization request", err)
-	case !l.Sessions.CheckRequest(r, request):
+	case request.EndedAt.IsZero() && !l.Sessions.CheckRequest(r, request):
 		return nil, l.stop(v, http.StatusForbidden, templates.Error{Kind: templates.ErrorSessionMismatch})
 	}
 	// One correlation id for all requests of a login, in pages, events and logs.
