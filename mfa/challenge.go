@@ -197,12 +197,11 @@ func refusalReason(refusal error) string {
 	}
 }
 
-// SendAgain repeats the passcode on the channel used last. Refusals are *ThrottledError (too early, or a sending
+// SendAgain repeats the passcode, on the channel used last unless that one's carrier is down. Refusals are *ThrottledError (too early, or a sending
 // limit), ErrNotOffered (no message is left) and *EndedError.
 func (s *Service) SendAgain(ctx context.Context, challengeID, authRequestID string) error {
 	return s.sendMore(ctx, challengeID, authRequestID, func(c storage.Challenge, ds []storage.Delivery, now time.Time) request {
-		in, ch := resendIn(c, ds, s.settings.ResendAfter, now)
-		return request{in: in, channel: ch, trigger: triggerAgain}
+		return request{in: resendIn(c, ds, s.settings.ResendAfter, now), channel: resendOn(ds, s.circuits.open), trigger: triggerAgain}
 	})
 }
 

@@ -135,23 +135,42 @@ func offerSMSIn(c storage.Challenge, deliveries []storage.Delivery, now time.Tim
 	return max(0, c.CreatedAt.Add(c.Policy.OfferSMSAfter).Sub(now))
 }
 
-// resendIn is how long until "Send again" is possible, and on which channel: the one used last. Each use doubles the
-// wait. An SMS that failed, or whose answer was lost, may be asked for again at once.
-func resendIn(c storage.Challenge, deliveries []storage.Delivery, after time.Duration, now time.Time) (time.Duration, storage.Channel) {
+// resendIn is how long until "Send again" is possible. Each use doubles the wait. After an SMS that failed, or whose
+// answer was lost, it is possible at once.
+func resendIn(c storage.Challenge, deliveries []storage.Delivery, after time.Duration, now time.Time) time.Duration {
 	messages := sentOut(deliveries)
 	if len(messages) == 0 || !isOpen(c, now) || barred(c, messages) || len(messages) >= c.Policy.MaxMessages {
-		return Never, ""
+		return Never
 	}
 	last := messages[len(messages)-1]
 	if last.Channel == storage.SMS && (last.State == storage.DeliveryFailed || last.State == storage.DeliveryUnknown) {
-		return 0, storage.SMS
+		return 0
 	}
 	for _, d := range messages {
 		if d.Trigger == triggerAgain {
 			after *= 2
 		}
 	}
-	return max(0, last.CreatedAt.Add(after).Sub(now)), last.Channel
+	return max(0, last.CreatedAt.Add(after).Sub(now))
+}
+
+// resendOn is the channel of "Send again": the one used last, unless its circuit is open and the other one, which had
+// failed by a fault of its carrier, may work again. circuitOpen is asked of a channel.
+func resendOn(deliveries []storage.Delivery, circuitOpen func(storage.Channel) bool) storage.Channel {
+	messages := sentOut(deliveries)
+	if len(messages) == 0 {
+		return ""
+	}
+	last := messages[len(messages)-1].Channel
+	other := storage.WhatsApp
+	if last == storage.WhatsApp {
+		other = storage.SMS
+	}
+	before, tried := latest(messages, other)
+	if tried && carrierFailed(before) && circuitOpen(last) && !circuitOpen(other) {
+		return other
+	}
+	return last
 }
 
 // isOpen says whether a passcode of the challenge can still be accepted, tries aside.

@@ -196,19 +196,55 @@ func TestSendAgain_WaitsLongerEachTime(t *testing.T) {
 		{"30 s after the first", []storage.Delivery{first}, 10, 20 * time.Second, storage.WhatsApp},
 		{"60 s after the second", []storage.Delivery{first, again(30)}, 40, 50 * time.Second, storage.WhatsApp},
 		{"120 s after the third", []storage.Delivery{first, again(30), again(90)}, 100, 110 * time.Second, storage.WhatsApp},
-		{"never a fifth message", []storage.Delivery{first, again(30), again(90), again(210)}, 299, Never, ""},
+		{"never a fifth message", []storage.Delivery{first, again(30), again(90), again(210)}, 299, Never, storage.WhatsApp},
 		{"an automatic SMS does not lengthen it", []storage.Delivery{first, message(storage.DeliverySent, bySMS, createdAt(at(37)))}, 40, 27 * time.Second, storage.SMS},
 		{"at once after an SMS whose answer was lost", []storage.Delivery{first, message(storage.DeliveryUnknown, bySMS, createdAt(at(37)))}, 40, 0, storage.SMS},
 		{"at once after an SMS that failed", []storage.Delivery{first, message(storage.DeliveryFailed, bySMS, createdAt(at(37)))}, 40, 0, storage.SMS},
 		{"a skipped message does not count", []storage.Delivery{message(storage.DeliverySkipped), first}, 30, 0, storage.WhatsApp},
-		{"never once the phone is not trusted", []storage.Delivery{message(storage.DeliveryFailed, withFailure(ClassAlert, "137000"))}, 60, Never, ""},
-		{"never past the end", []storage.Delivery{first}, 300, Never, ""},
+		{"never once the phone is not trusted", []storage.Delivery{message(storage.DeliveryFailed, withFailure(ClassAlert, "137000"))}, 60, Never, storage.WhatsApp},
+		{"never past the end", []storage.Delivery{first}, 300, Never, storage.WhatsApp},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ch := resendIn(openChallenge(), tt.ds, 30*time.Second, at(tt.now))
+			got, ch := resendIn(openChallenge(), tt.ds, 30*time.Second, at(tt.now)), resendOn(tt.ds, circuitsOpen())
 			if got != tt.want || ch != tt.channel {
 				t.Errorf("got %v on %q, want %v on %q", got, ch, tt.want, tt.channel)
+			}
+		})
+	}
+}
+
+// circuitsOpen answers for circuits of which these are open.
+func circuitsOpen(open ...storage.Channel) func(storage.Channel) bool {
+	return func(ch storage.Channel) bool { return slices.Contains(open, ch) }
+}
+
+func TestSendAgain_GoesToTheCarrierThatMayWork(t *testing.T) {
+	down := withFailure(ClassRetry, "131000")
+	whatsApp := func(change ...func(*storage.Delivery)) storage.Delivery {
+		return message(storage.DeliveryFailed, change...)
+	}
+	sms := func(state storage.DeliveryState) storage.Delivery {
+		return message(state, bySMS, createdAt(at(5)), down)
+	}
+	tests := []struct {
+		name string
+		ds   []storage.Delivery
+		open []storage.Channel
+		want storage.Channel
+	}{
+		{"the one used last", []storage.Delivery{whatsApp(down), sms(storage.DeliveryFailed)}, nil, storage.SMS},
+		{"WhatsApp, when the circuit of SMS is open", []storage.Delivery{whatsApp(down), sms(storage.DeliveryFailed)}, []storage.Channel{storage.SMS}, storage.WhatsApp},
+		{"WhatsApp after a lost SMS too", []storage.Delivery{whatsApp(down), sms(storage.DeliveryUnknown)}, []storage.Channel{storage.SMS}, storage.WhatsApp},
+		{"the one used last, when both circuits are open", []storage.Delivery{whatsApp(down), sms(storage.DeliveryFailed)}, []storage.Channel{storage.SMS, storage.WhatsApp}, storage.SMS},
+		{"not WhatsApp for a number that has none", []storage.Delivery{whatsApp(withFailure(ClassNumber, "131026")), sms(storage.DeliveryFailed)}, []storage.Channel{storage.SMS}, storage.SMS},
+		{"not a channel that was not tried", []storage.Delivery{whatsApp(down)}, []storage.Channel{storage.WhatsApp}, storage.WhatsApp},
+		{"back to SMS, when WhatsApp failed again", []storage.Delivery{whatsApp(down), sms(storage.DeliveryFailed), whatsApp(down, createdAt(at(40)))}, []storage.Channel{storage.WhatsApp}, storage.SMS},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := resendOn(tt.ds, circuitsOpen(tt.open...)); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
@@ -262,7 +298,12 @@ func TestEscalationProperties(t *testing.T) {
 		for i := range rapid.IntRange(1, 40).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 20_000).Draw(t, "ms")) * time.Millisecond)
 			disturb(t, c, ds, now)
-			if in, ch := resendIn(c, ds, 30*time.Second, now); in == 0 && rapid.Bool().Draw(t, "again") {
+			if resendIn(c, ds, 30*time.Second, now) == 0 && rapid.Bool().Draw(t, "again") {
+				open := circuitsOpen(rapid.SampledFrom([]storage.Channel{storage.WhatsApp, storage.SMS}).Draw(t, "circuit"))
+				ch := resendOn(ds, open)
+				if _, before := latest(sentOut(ds), ch); !before {
+					t.Fatalf("sends again on %s, which was not used", ch)
+				}
 				ds = append(ds, message(storage.DeliveryQueued, createdAt(now), func(d *storage.Delivery) {
 					d.Channel, d.Trigger, d.DueAt = ch, triggerAgain, now
 				}))
@@ -333,6 +374,9 @@ func check(t *rapid.T, c storage.Challenge, ds []storage.Delivery, d decision, n
 	progress := progressOf(c, ds, 30*time.Second, now)
 	if progress.Stage == StageNotArriving && progress.WhatsAppDelivered {
 		t.Fatalf("step %d: says that nothing arrives, though it did", i)
+	}
+	if progress.CarriersDown && (progress.WhatsAppDelivered || progress.OfferSMSIn != Never || d.step != stop) {
+		t.Fatalf("step %d: blames the carriers with %+v", i, progress)
 	}
 }
 

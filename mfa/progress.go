@@ -37,6 +37,8 @@ type Progress struct {
 	// there will be none. ExpiresIn is the time until the passcode ends.
 	SMSIn, OfferSMSIn, ResendIn, ExpiresIn time.Duration
 	TriesLeft                              int
+	// CarriersDown says that nothing got out, no SMS is on offer, and the carriers are to blame, not the phone.
+	CarriersDown bool
 	// Ended says that the challenge is over, and End how.
 	Ended bool
 	End   storage.ChallengeEnd
@@ -61,7 +63,7 @@ func progressOf(c storage.Challenge, ds []storage.Delivery, resendAfter time.Dur
 		LastTwo: c.PhoneLastTwo, SMSIn: Never, OfferSMSIn: offerSMSIn(c, ds, now), ExpiresIn: max(0, c.ExpiresAt.Sub(now)),
 		TriesLeft: max(0, c.MaxTries-c.Tries),
 	}
-	p.ResendIn, _ = resendIn(c, ds, resendAfter, now)
+	p.ResendIn = resendIn(c, ds, resendAfter, now)
 	if !isOpen(c, now) {
 		p.Ended, p.End = true, endOf(c)
 	}
@@ -83,6 +85,7 @@ func progressOf(c storage.Challenge, ds []storage.Delivery, resendAfter time.Dur
 		p.SMSIn = 0
 	}
 	p.Stage = stageOf(c, messages, next, now)
+	p.CarriersDown = (p.Stage == StageNotArriving || p.Stage == StageUnknown) && p.OfferSMSIn == Never && carriersDown(messages)
 	return p
 }
 
@@ -90,10 +93,14 @@ func stageOf(c storage.Challenge, messages []storage.Delivery, next decision, no
 	whatsApp, tried := latest(messages, storage.WhatsApp)
 	if sms, sent := latest(messages, storage.SMS); sent {
 		stage := smsStage(sms)
-		if stage == StageNotArriving && anyDelivered(messages) {
+		lost := stage == StageNotArriving || stage == StageUnknown
+		switch {
+		case stage == StageNotArriving && anyDelivered(messages):
 			return StageDelivered
+		case !lost || messages[len(messages)-1].Channel == storage.SMS:
+			return stage
 		}
-		return stage
+		// "Send again" went to WhatsApp after an SMS that did not get out: that is the message to tell of.
 	}
 	switch {
 	case !tried:
@@ -148,4 +155,33 @@ func anyDelivered(messages []storage.Delivery) bool {
 		}
 	}
 	return false
+}
+
+// carriersDown says whether every message failed by a fault of its carrier, or may have. A lost answer alone proves
+// nothing, since the message may arrive: it counts beside a failure, beside the lost answer of the other carrier, and
+// where the other carrier was not even tried.
+func carriersDown(messages []storage.Delivery) bool {
+	_, whatsApp := latest(messages, storage.WhatsApp)
+	_, sms := latest(messages, storage.SMS)
+	proved := whatsApp && sms
+	for _, d := range messages {
+		if !carrierFailed(d) {
+			return false
+		}
+		proved = proved || d.State == storage.DeliveryFailed || d.Trigger == triggerCircuit
+	}
+	return proved
+}
+
+// carrierFailed says whether a message did not get out, or may not have, for no fault of the number's.
+func carrierFailed(d storage.Delivery) bool {
+	switch d.State {
+	case storage.DeliveryUnknown:
+		return true
+	case storage.DeliveryFailed:
+		class := Class(d.FailureClass)
+		return class == ClassRetry || class == ClassConfig || d.FailureCode == codeCircuit
+	default:
+		return false
+	}
 }

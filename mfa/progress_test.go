@@ -37,7 +37,7 @@ func TestProgress(t *testing.T) {
 		{"SMS answer lost: again at once", nil, []storage.Delivery{lost, sms(storage.DeliveryUnknown)}, 38,
 			Progress{Stage: StageUnknown, WhatsApp: true, SMS: true, SMSIn: Never, OfferSMSIn: Never, ExpiresIn: s(262), TriesLeft: 5}},
 		{"both failed", nil, []storage.Delivery{message(storage.DeliveryFailed, withFailure(ClassConfig, "190")), sms(storage.DeliveryFailed, withFailure(ClassConfig, "20003"))}, 38,
-			Progress{Stage: StageNotArriving, WhatsApp: true, SMS: true, SMSIn: Never, OfferSMSIn: Never, ExpiresIn: s(262), TriesLeft: 5}},
+			Progress{Stage: StageNotArriving, WhatsApp: true, SMS: true, SMSIn: Never, OfferSMSIn: Never, ExpiresIn: s(262), TriesLeft: 5, CarriersDown: true}},
 		{"the SMS failed but WhatsApp had arrived", nil, []storage.Delivery{message(storage.DeliveryDelivered), sms(storage.DeliveryFailed)}, 70,
 			Progress{Stage: StageDelivered, WhatsApp: true, WhatsAppDelivered: true, SMS: true, SMSIn: Never, OfferSMSIn: Never, ExpiresIn: s(230), TriesLeft: 5}},
 		{"SMS first", nil, []storage.Delivery{message(storage.DeliveryAccepted, bySMS)}, 2,
@@ -63,6 +63,70 @@ func TestProgress(t *testing.T) {
 				t.Errorf("\n got %+v\nwant %+v", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestProgress_TellsWhenTheCarriersAreToBlame(t *testing.T) {
+	whatsApp := func(class Class, code string) storage.Delivery {
+		return message(storage.DeliveryFailed, withFailure(class, code))
+	}
+	sms := func(state storage.DeliveryState, change ...func(*storage.Delivery)) storage.Delivery {
+		return message(state, append([]func(*storage.Delivery){bySMS, createdAt(at(37))}, change...)...)
+	}
+	triggered := func(trigger string) func(*storage.Delivery) {
+		return func(d *storage.Delivery) { d.Trigger = trigger }
+	}
+	down, again := whatsApp(ClassRetry, "http_500"), createdAt(at(40))
+	tests := []struct {
+		name   string
+		policy func(*storage.ChallengePolicy)
+		ds     []storage.Delivery
+		want   bool
+	}{
+		{"both refused by a fault of theirs", nil, []storage.Delivery{down, sms(storage.DeliveryFailed, withFailure(ClassConfig, "20003"))}, true},
+		{"WhatsApp refused, the answer to the SMS lost", nil, []storage.Delivery{down, sms(storage.DeliveryUnknown)}, true},
+		{"both answers lost", nil, []storage.Delivery{message(storage.DeliveryUnknown), sms(storage.DeliveryUnknown)}, true},
+		{"both circuits open", nil, []storage.Delivery{whatsApp(ClassFallback, codeCircuit), sms(storage.DeliveryFailed, withFailure(ClassFallback, codeCircuit))}, true},
+		{"WhatsApp not tried, the answer to the SMS lost", nil, []storage.Delivery{sms(storage.DeliveryUnknown, triggered(triggerCircuit))}, true},
+		{"asked again, and again in vain", nil, []storage.Delivery{down, sms(storage.DeliveryFailed, withFailure(ClassRetry, "30001")), message(storage.DeliveryFailed, withFailure(ClassRetry, "http_500"), again)}, true},
+		{"asked again on WhatsApp, on its way", nil, []storage.Delivery{down, sms(storage.DeliveryUnknown), message(storage.DeliveryAccepted, again)}, false},
+		{"the phone did not take the SMS", nil, []storage.Delivery{down, sms(storage.DeliveryFailed, withFailure(ClassFallback, "30003"))}, false},
+		{"WhatsApp did not reach the phone", nil, []storage.Delivery{message(storage.DeliveryAccepted), sms(storage.DeliveryUnknown)}, false},
+		{"a number without WhatsApp", nil, []storage.Delivery{whatsApp(ClassNumber, "131026"), sms(storage.DeliveryUnknown)}, false},
+		{"SMS alone, its answer lost", nil, []storage.Delivery{sms(storage.DeliveryUnknown)}, false},
+		{"the SMS follows", nil, []storage.Delivery{down}, false},
+		{"the SMS is on offer", func(p *storage.ChallengePolicy) { p.Fallback = FallbackAsk }, []storage.Delivery{down}, false},
+		{"no SMS is allowed", func(p *storage.ChallengePolicy) { p.Fallback = FallbackDeny }, []storage.Delivery{down}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := openChallenge()
+			if tt.policy != nil {
+				tt.policy(&c.Policy)
+			}
+			if got := progressOf(c, tt.ds, 30*time.Second, at(41)); got.CarriersDown != tt.want {
+				t.Errorf("got %v, with %+v", got.CarriersDown, got)
+			}
+		})
+	}
+}
+
+func TestProgress_TellsOfTheMessageThatWasAskedFor(t *testing.T) {
+	down := withFailure(ClassRetry, "http_500")
+	first, sms := message(storage.DeliveryFailed, down), message(storage.DeliveryFailed, down, bySMS, createdAt(at(5)))
+	for state, want := range map[storage.DeliveryState]Stage{
+		storage.DeliveryQueued: StageSending, storage.DeliveryAccepted: StageOnItsWay,
+		storage.DeliveryDelivered: StageDelivered, storage.DeliveryFailed: StageNotArriving,
+	} {
+		again := message(state, down, createdAt(at(8)))
+		if got := progressOf(openChallenge(), []storage.Delivery{first, sms, again}, 30*time.Second, at(9)); got.Stage != want {
+			t.Errorf("%s on WhatsApp after an SMS that failed: stage %v, want %v", state, got.Stage, want)
+		}
+		sms := sms
+		sms.State = storage.DeliveryDelivered
+		if got := progressOf(openChallenge(), []storage.Delivery{first, sms, again}, 30*time.Second, at(9)); got.Stage != StageSMSDelivered {
+			t.Errorf("%s on WhatsApp after an SMS that arrived: stage %v", state, got.Stage)
+		}
 	}
 }
 

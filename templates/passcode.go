@@ -127,7 +127,7 @@ const (
 	StepNext   StepState = "next"   // not begun
 	StepNow    StepState = "now"    // happening
 	StepDone   StepState = "done"   // happened
-	StepMissed StepState = "missed" // did not happen
+	StepMissed StepState = "missed" // did not happen, or nobody knows that it did
 )
 
 // Step is one step of the indicator: WhatsApp sent, delivered, SMS. Its label says the state in words, so that the mark
@@ -141,8 +141,6 @@ var (
 	whatsAppLabels  = map[StepState]string{StepNow: "step.whatsapp.now", StepDone: "step.whatsapp.done"}
 	deliveredLabels = map[StepState]string{StepNext: "step.delivered.next", StepNow: "step.delivered.now",
 		StepDone: "step.delivered.done", StepMissed: "step.delivered.missed"}
-	smsLabels = map[StepState]string{StepNext: "step.sms.next", StepNow: "step.sms.now",
-		StepDone: "step.sms.done", StepMissed: "step.sms.missed"}
 )
 
 // Steps are the steps that apply: WhatsApp's when it was tried, and SMS when it was or may be.
@@ -153,8 +151,7 @@ func (s PasscodeStatus) Steps() []Step {
 		steps = append(steps, Step{sent, whatsAppLabels[sent]}, Step{delivered, deliveredLabels[delivered]})
 	}
 	if s.SMS || s.SMSIn >= 0 || s.SMSOfferIn >= 0 {
-		sms := s.smsStep()
-		steps = append(steps, Step{sms, smsLabels[sms]})
+		steps = append(steps, s.smsStep())
 	}
 	return steps
 }
@@ -172,17 +169,21 @@ func (s PasscodeStatus) whatsAppSteps() (sent, delivered StepState) {
 	}
 }
 
-func (s PasscodeStatus) smsStep() StepState {
+func (s PasscodeStatus) smsStep() Step {
 	switch s.Stage {
-	case StageSMSSending, StageSMSSent, StageUnknown:
-		return StepNow
+	case StageSMSSending, StageSMSSent:
+		return Step{StepNow, "step.sms.now"}
 	case StageSMSDelivered:
-		return StepDone
+		return Step{StepDone, "step.sms.done"}
+	case StageUnknown:
+		return Step{StepMissed, "step.sms.unknown"}
 	case StageNotArriving:
-		return StepMissed
-	default:
-		return StepNext
+		return Step{StepMissed, "step.sms.missed"}
 	}
+	if s.SMS { // it failed, and the stage is WhatsApp's
+		return Step{StepMissed, "step.sms.missed"}
+	}
+	return Step{StepNext, "step.sms.next"}
 }
 
 // PasscodeError is what the passcode page says went wrong with the last post.

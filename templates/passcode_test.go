@@ -159,7 +159,9 @@ func TestStepsTellHowFarTheMessageCame(t *testing.T) {
 		{"the SMS arrived", fellBack, StageSMSDelivered, "done missed done"},
 		{"an SMS follows a message that had arrived", arrivedThenSMS, StageSMSSent, "done done now"},
 		{"nothing got through", fellBack, StageNotArriving, "done missed missed"},
-		{"the answer to the SMS was lost", fellBack, StageUnknown, "done missed now"},
+		{"the answer to the SMS was lost", fellBack, StageUnknown, "done missed missed"},
+		{"the SMS failed after WhatsApp had arrived", arrivedThenSMS, StageDelivered, "done done missed"},
+		{"WhatsApp again after an SMS that failed", fellBack, StageOnItsWay, "done now missed"},
 		{"policy forbids SMS", whatsAppOnly, StageOnItsWay, "done now"},
 		{"Meta is down and SMS goes first", smsFirst, StageSMSDelivered, "done"},
 	} {
@@ -173,6 +175,17 @@ func TestStepsTellHowFarTheMessageCame(t *testing.T) {
 		}
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%s: steps are %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAnSMSThatMayHaveGoneOutIsNotSaidToBeOnItsWay(t *testing.T) {
+	tmpl := newTemplates(t)
+	for lang, want := range map[string]string{"en": "SMS uncertain", "it": "SMS incerto"} {
+		doc := parse(t, render(t, tmpl, sample{page: passcodeAt(StageUnknown), view: knownPerson}, lang))
+		steps := elements(doc, "li")
+		if got := textOf(steps[len(steps)-1]); got != want {
+			t.Errorf("%s: the last step says %q, want %q", lang, got, want)
 		}
 	}
 }

@@ -126,8 +126,7 @@ func (s *stream) update(ctx context.Context) (over bool) {
 		}
 		return true // EventSource comes back by itself
 	}
-	down, err := s.login.carriersDown(ctx, s.challengeID, p)
-	if gone != nil || p.Ended || down && err == nil {
+	if gone != nil || p.Ended || p.CarriersDown { // the last of these has a page of its own
 		_ = s.write("event: end\ndata: over\n\n") // the stream is over either way
 		return true
 	}

@@ -46,14 +46,9 @@ func endShown(end storage.ChallengeEnd) templates.PasscodeEnd {
 	}
 }
 
-// showStatus renders the passcode page with what p says went wrong, or the page that it is not the person's phone.
+// showStatus renders the passcode page with what p says went wrong, or the page that says that it is not the person's phone.
 func (l *Login) showStatus(v *visit, status int, p templates.Passcode) {
-	down, err := l.carriersDown(v.r.Context(), v.in.Request.Progress.ChallengeID, v.progress)
-	if err != nil {
-		l.fail(v, "read deliveries", err)
-		return
-	}
-	if down && p.Error == templates.PasscodeNoError {
+	if v.progress.CarriersDown && p.Error == templates.PasscodeNoError {
 		l.render(v, http.StatusServiceUnavailable, templates.ChannelsDown{Client: v.client(), RetryURL: l.url(pathAgain, v.id())})
 		return
 	}
@@ -87,23 +82,6 @@ func orNever(d time.Duration) time.Duration {
 		return templates.Never
 	}
 	return max(d, 0)
-}
-
-// carriersDown says that no message of the challenge got out and that the carriers are to blame for all of them.
-func (l *Login) carriersDown(ctx context.Context, challengeID string, p mfa.Progress) (bool, error) {
-	if p.Stage != mfa.StageNotArriving {
-		return false, nil
-	}
-	deliveries, err := l.Store.DeliveriesOf(ctx, challengeID)
-	if err != nil {
-		return false, err
-	}
-	for _, d := range deliveries {
-		if c := mfa.Class(d.FailureClass); d.State != storage.DeliveryFailed || c != mfa.ClassRetry && c != mfa.ClassConfig {
-			return false, nil
-		}
-	}
-	return len(deliveries) > 0, nil
 }
 
 // checkPasscode takes a typed passcode. mfa counts, compares and consumes; signIn is this package's part of that one

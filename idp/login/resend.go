@@ -46,7 +46,8 @@ func (l *Login) sendMore(v *visit, send func(ctx context.Context, challengeID, a
 // another with the password rather than wait for this one to expire.
 func (l *Login) noMessageLeft(v *visit) {
 	step, err := l.decide(v)
-	if err == nil && step.Kind == AskPasscode && v.progress.Stage == mfa.StageNotArriving && v.progress.ResendIn == mfa.Never {
+	failed := v.progress.Stage == mfa.StageNotArriving || v.progress.CarriersDown
+	if err == nil && step.Kind == AskPasscode && failed && v.progress.ResendIn == mfa.Never {
 		if err = l.MFA.Cancel(v.r.Context(), v.id()); err == nil {
 			v.redirect(l.url(pathPassword, v.id()))
 			return
