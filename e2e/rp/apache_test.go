@@ -81,8 +81,9 @@ func startApache(t *testing.T, apache, base, issuer string) apacheServer {
 		"bye.html":   `<!doctype html><title>Bye</title><p>Bye`,
 	}
 	for _, sub := range []string{dir, filepath.Join(dir, "www"), filepath.Join(dir, "www/protected")} {
-		if err := os.MkdirAll(sub, 0o755); err == nil {
-			err = os.Chmod(sub, 0o755)
+		err := os.MkdirAll(sub, 0o755)
+		if err == nil {
+			err = os.Chmod(sub, 0o755) // whatever the umask says
 		}
 		if err != nil {
 			t.Fatal(err)
