@@ -381,6 +381,30 @@ func TestREL12_RunFinishesWhatIsOnTheWire(t *testing.T) {
 	w.wantTrail(c, "whatsapp first accepted")
 }
 
+// bounded remembers whether the last transaction had a deadline.
+type bounded struct {
+	Store
+	within time.Duration
+}
+
+func (b *bounded) InTx(ctx context.Context, f func(context.Context) error) error {
+	if deadline, has := ctx.Deadline(); has {
+		b.within = time.Until(deadline)
+	}
+	return b.Store.InTx(ctx, f)
+}
+
+func TestREL06_ToldOfAPanicWithinADeadline(t *testing.T) {
+	w := newWorld(t)
+	store := &bounded{Store: w.store}
+	w.store = store
+	w.panicked("test", "a value")
+	w.wantEvents(audit.SystemPanic, 1)
+	if store.within <= 0 || store.within > panicNoteTime {
+		t.Errorf("the event may take %v", store.within)
+	}
+}
+
 // panicking panics in the dispatcher's own loop.
 type panicking struct {
 	Store

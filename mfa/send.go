@@ -14,8 +14,12 @@ import (
 	"github.com/parola-id/parola/storage"
 )
 
-// maxCalls is one call and the one retry of class R.
-const maxCalls = 2
+const (
+	// maxCalls is one call and the one retry of class R.
+	maxCalls = 2
+	// panicNoteTime bounds the writing of a panic's event: a worker that has just failed must not hang as well.
+	panicNoteTime = 5 * time.Second
+)
 
 // job is a claimed delivery on its way to its channel.
 type job struct {
@@ -292,7 +296,9 @@ func (s *Service) tellUnknown(ctx context.Context, d storage.Delivery) error {
 // addresses, not texts.
 func (s *Service) panicked(worker string, value any) {
 	s.log.Error("worker panicked", "worker", worker, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
-	err := s.store.InTx(context.Background(), func(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.Background(), panicNoteTime)
+	defer cancel()
+	err := s.store.InTx(ctx, func(ctx context.Context) error {
 		return s.audit.Write(ctx, storage.Event{Kind: audit.SystemPanic, Outcome: audit.Failure, Reason: worker})
 	})
 	if err != nil {

@@ -122,10 +122,13 @@ func (s *Service) countTry(ctx context.Context, a Attempt, typed Passcode) (try,
 		t, refusal, err = s.countTryIn(ctx, a, typed)
 		return err
 	})
-	var throttled *ThrottledError
+	var (
+		throttled *ThrottledError
+		foreign   foreignAttempt
+	)
 	switch {
-	case errors.Is(err, errForeign):
-		return try{}, errForeign
+	case errors.As(err, &foreign):
+		return try{}, &EndedError{}
 	case errors.As(err, &throttled):
 		return try{}, s.throttled(ctx, t.challenge, throttled)
 	case err != nil:
@@ -145,7 +148,7 @@ func (s *Service) countTryIn(ctx context.Context, a Attempt, typed Passcode) (t 
 		return t, nil, err
 	case !boundTo(c, a):
 		// Rolled back: somebody who has only seen an id must not use up another person's tries.
-		return t, nil, errForeign
+		return t, nil, foreignAttempt{}
 	case !counted:
 		refusal, err = s.notCounted(ctx, c, typed)
 		return t, refusal, err
@@ -165,8 +168,11 @@ func (s *Service) countTryIn(ctx context.Context, a Attempt, typed Passcode) (t 
 	return t, nil, err
 }
 
-// errForeign undoes the counting of an attempt that does not belong to its challenge.
-var errForeign error = &EndedError{}
+// foreignAttempt undoes the counting of an attempt that does not belong to its challenge. Whoever made it is told the
+// same as for a challenge that does not exist.
+type foreignAttempt struct{}
+
+func (foreignAttempt) Error() string { return "the attempt does not belong to the challenge" }
 
 // boundTo says whether the attempt comes from the AuthRequest and browser, and for the purpose, of the challenge.
 func boundTo(c storage.Challenge, a Attempt) bool {
@@ -260,7 +266,7 @@ func (s *Service) wrong(ctx context.Context, t try) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("record wrong passcode: %w", err)
-	case refusal == ErrFactorDisabled:
+	case errors.Is(refusal, ErrFactorDisabled):
 		return refusal
 	case c.Tries >= c.MaxTries:
 		return &EndedError{End: storage.ChallengeExhausted}
