@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -50,14 +49,8 @@ func (t *Twilio) callback(w http.ResponseWriter, r *http.Request, receive func(c
 		refuse(http.StatusUnauthorized, "signature_missing")
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		refuse(http.StatusRequestEntityTooLarge, "too_large")
-		return
-	case err != nil:
-		w.WriteHeader(http.StatusBadRequest)
+	body, ok := mfa.ReadCallback(w, r, maxCallback, refuse)
+	if !ok {
 		return
 	}
 	// The signature covers the parsed fields, so parsing comes first here; nothing else does.

@@ -328,16 +328,6 @@ func TestNewTwilio_RefusesAnIncompleteConfiguration(t *testing.T) {
 	}
 }
 
-func TestCodes_AreAscendingAndClassified(t *testing.T) {
-	last := -1
-	for _, c := range sms.Codes() {
-		if c.Code <= last || c.Note == "" || c.Class == "" || !strings.Contains("RSCN", string(c.Class)) {
-			t.Errorf("code %+v after %d", c, last)
-		}
-		last = c.Code
-	}
-}
-
 func FuzzCallback(f *testing.F) {
 	f.Add("delivery=ours", statusForm("delivered").Encode())
 	f.Add("", "MessageStatus=failed&ErrorCode=30003")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/parola-id/parola/mfa"
@@ -88,7 +89,7 @@ func (c Config) check() error {
 	base, err := url.Parse(c.BaseURL)
 	want(err == nil && absolute(base), "the base URL must be absolute")
 	want(accountForm.MatchString(c.AccountSID), "set the account SID: AC and 32 hexadecimal digits")
-	want(len(c.AuthTokens) > 0 && allSet(c.AuthTokens), "set the auth token: without it no callback can be trusted")
+	want(len(c.AuthTokens) > 0 && !slices.Contains(c.AuthTokens, ""), "set the auth token: without it no callback can be trusted")
 	want((c.APIKeySID == "") == (c.APIKeySecret == ""), "set both parts of the API key, or none")
 	want((c.From == "") != (c.MessagingServiceSID == ""), "set either the sender or the messaging service SID")
 	want(c.MessagingServiceSID == "" || serviceForm.MatchString(c.MessagingServiceSID), "the messaging service SID is MG and 32 hexadecimal digits")
@@ -101,12 +102,3 @@ func (c Config) check() error {
 }
 
 func absolute(u *url.URL) bool { return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") }
-
-func allSet(secrets []string) bool {
-	for _, s := range secrets {
-		if s == "" {
-			return false
-		}
-	}
-	return true
-}

@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -88,16 +87,11 @@ func (c *Channel) notification(w http.ResponseWriter, r *http.Request, receive f
 			return
 		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		refuse(http.StatusRequestEntityTooLarge, "too_large")
+	body, ok := mfa.ReadCallback(w, r, maxWebhook, refuse)
+	if !ok {
 		return
-	case err != nil:
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	case !c.signed(body, signature):
+	}
+	if !c.signed(body, signature) {
 		refuse(http.StatusForbidden, "signature_wrong")
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/language"
@@ -104,20 +105,11 @@ func (c Config) check() error {
 	want(versionForm.MatchString(c.Version), "set the Graph API version, such as v25.0")
 	want(idForm.MatchString(c.PhoneNumberID), "set the phone number id: digits, from WhatsApp Manager, not the number itself")
 	want(c.AccessToken != "", "set the access token of a system user")
-	want(len(c.AppSecrets) > 0 && allSet(c.AppSecrets), "set the app secret: without it no webhook can be trusted")
+	want(len(c.AppSecrets) > 0 && !slices.Contains(c.AppSecrets, ""), "set the app secret: without it no webhook can be trusted")
 	want(c.VerifyToken != "", "set the verify token of the webhook")
 	want(templateForm.MatchString(c.Template), "set the name of the approved authentication template")
 	want(len(c.Languages) > 0, "set at least one language of the template")
 	return errors.Join(errs...)
-}
-
-func allSet(secrets []string) bool {
-	for _, s := range secrets {
-		if s == "" {
-			return false
-		}
-	}
-	return true
 }
 
 // templateLanguage is the template's language nearest to the person's.

@@ -352,19 +352,6 @@ func TestNew_RefusesAnIncompleteConfiguration(t *testing.T) {
 	}
 }
 
-func TestCodes_AreAscendingAndClassified(t *testing.T) {
-	last := -1
-	for _, c := range whatsapp.Codes() {
-		if c.Code <= last || c.Note == "" || !strings.Contains("RSCNA", string(c.Class)) || c.Class == "" {
-			t.Errorf("code %+v after %d", c, last)
-		}
-		last = c.Code
-	}
-	if last != 141002 {
-		t.Errorf("the last code is %d", last)
-	}
-}
-
 func FuzzNotification(f *testing.F) {
 	f.Add(envelope(`"statuses":[{"id":"wamid.1","status":"failed","timestamp":"1","errors":[{"code":131026}]}]`))
 	f.Add(envelope(`"messages":[{"type":"button","button":{"payload":"DID_NOT_REQUEST_CODE"},"context":{"id":"wamid.1"}}]`))
