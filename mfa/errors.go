@@ -26,6 +26,7 @@ var (
 // ThrottledError says that a limit refused, and when to try again; the zero RetryAt means that time alone does not help.
 type ThrottledError struct{ RetryAt time.Time }
 
+// Error names the time, for logs.
 func (e *ThrottledError) Error() string {
 	return "a limit refused until " + e.RetryAt.Format(time.RFC3339)
 }
@@ -33,10 +34,12 @@ func (e *ThrottledError) Error() string {
 // WrongError says that the passcode was wrong and how many tries are left, always at least one.
 type WrongError struct{ TriesLeft int }
 
+// Error says how many tries are left, and nothing of what was typed.
 func (e *WrongError) Error() string { return fmt.Sprintf("wrong passcode, %d tries left", e.TriesLeft) }
 
 // EndedError says that the challenge is over, and how. End is empty when there is no such challenge for this
 // AuthRequest, browser and purpose; which of these did not match is not told.
 type EndedError struct{ End storage.ChallengeEnd }
 
+// Error names the end, for logs.
 func (e *EndedError) Error() string { return "the challenge is over: " + string(e.End) }

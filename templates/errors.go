@@ -9,19 +9,20 @@ import (
 // ErrorKind is what a person is told of an error; the inner text never is (WEB-13).
 type ErrorKind int
 
+// The kinds.
 const (
-	ErrorBadRequest ErrorKind = iota
-	ErrorUnknownClient
-	ErrorBadRedirectURI
-	ErrorExpiredRequest
-	ErrorSessionMismatch // the browser is not the one that began, or keeps no cookies
-	ErrorForbidden       // a form sent from another site, or too old
-	ErrorNotFound
-	ErrorMethod
-	ErrorTooLarge
-	ErrorTooManyRequests // Error.RetryIn
-	ErrorUnavailable     // 503: try again
-	ErrorInternal
+	ErrorBadRequest      ErrorKind = iota // a request that cannot be read
+	ErrorUnknownClient                    // no such client: nobody is sent anywhere
+	ErrorBadRedirectURI                   // not registered for the client: nobody is sent there
+	ErrorExpiredRequest                   // the login took too long, or is over
+	ErrorSessionMismatch                  // the browser is not the one that began, or keeps no cookies
+	ErrorForbidden                        // a form sent from another site, or too old
+	ErrorNotFound                         // no such page
+	ErrorMethod                           // a page that is asked for in a way it is not made for
+	ErrorTooLarge                         // more was sent than anything here needs
+	ErrorTooManyRequests                  // Error.RetryIn
+	ErrorUnavailable                      // 503: try again
+	ErrorInternal                         // a fault of ours
 )
 
 // Error is the page for everything that cannot go on.
@@ -36,9 +37,11 @@ type Error struct {
 // Render writes the page to w in the language of v.
 func (p Error) Render(w io.Writer, t *Templates, v View) error { return t.render(w, v, "error", p) }
 
-// TitleKey and TextKey are the messages of the kind.
+// TitleKey is the headline of the kind.
 func (p Error) TitleKey() string { return p.keys()[0] }
-func (p Error) TextKey() string  { return p.keys()[1] }
+
+// TextKey is what the kind means for the person.
+func (p Error) TextKey() string { return p.keys()[1] }
 
 func (p Error) keys() [2]string {
 	return [...][2]string{

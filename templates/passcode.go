@@ -10,6 +10,7 @@ import (
 // reason.
 type Stage int
 
+// The stages.
 const (
 	StageSending      Stage = iota // queued or sending on WhatsApp
 	StageOnItsWay                  // WhatsApp took it, not delivered yet
@@ -190,12 +191,12 @@ func (s PasscodeStatus) smsStep() Step {
 type PasscodeError int
 
 const (
-	PasscodeNoError       PasscodeError = iota
-	PasscodeWrong                       // Passcode.TriesLeft says how many tries are left
-	PasscodeMalformed                   // not as many digits as a passcode has; not counted as a try
-	PasscodeThrottled                   // too many wrong ones: Passcode.RetryIn
-	PasscodeResendRefused               // no message now: Passcode.RetryIn
-	PasscodeBusy                        // the server could not check now; nothing was counted
+	PasscodeNoError       PasscodeError = iota // the first look, or nothing went wrong
+	PasscodeWrong                              // Passcode.TriesLeft says how many tries are left
+	PasscodeMalformed                          // not as many digits as a passcode has; not counted as a try
+	PasscodeThrottled                          // too many wrong ones: Passcode.RetryIn
+	PasscodeResendRefused                      // no message now: Passcode.RetryIn
+	PasscodeBusy                               // the server could not check now; nothing was counted
 )
 
 // Passcode asks for the passcode that was sent, and shows what becomes of the message.
@@ -267,9 +268,11 @@ func (p PasscodeEnded) Render(w io.Writer, t *Templates, v View) error {
 	return t.render(w, v, "passcode_ended", p)
 }
 
-// TitleKey and TextKey are the messages of the reason.
+// TitleKey is the headline of the reason.
 func (p PasscodeEnded) TitleKey() string { return p.keys()[0] }
-func (p PasscodeEnded) TextKey() string  { return p.keys()[1] }
+
+// TextKey is what the reason means for the person.
+func (p PasscodeEnded) TextKey() string { return p.keys()[1] }
 
 func (p PasscodeEnded) keys() [2]string {
 	return [...][2]string{

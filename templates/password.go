@@ -10,10 +10,10 @@ import (
 type PasswordError int
 
 const (
-	PasswordNoError   PasswordError = iota
-	PasswordWrong                   // any refusal
-	PasswordThrottled               // too many tries: Password.RetryIn says how long to wait
-	PasswordBusy                    // the server could not check now; nothing was counted
+	PasswordNoError   PasswordError = iota // the first look, or nothing went wrong
+	PasswordWrong                          // any refusal
+	PasswordThrottled                      // too many tries: Password.RetryIn says how long to wait
+	PasswordBusy                           // the server could not check now; nothing was counted
 )
 
 // Password asks for username and password.

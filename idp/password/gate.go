@@ -13,6 +13,7 @@ import (
 // BusyError says that the gate and its queue are full: an outage to be retried, never a wrong password.
 type BusyError struct{ RetryAfter time.Duration }
 
+// Error names the wait, for logs.
 func (e *BusyError) Error() string {
 	return fmt.Sprintf("password gate is full, retry after %s", e.RetryAfter)
 }
