@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/storage"
@@ -204,11 +203,11 @@ func (h *handler) measure(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
+		began := h.Clock.Now()
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(seen, r)
 		if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") {
-			h.Observe(r.Pattern, seen.status, time.Since(began).Seconds())
+			h.Observe(r.Pattern, seen.status, h.Clock.Now().Sub(began).Seconds())
 		}
 	})
 }

@@ -6,6 +6,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
+
+	"github.com/parola-id/parola/internal/clock"
 )
 
 func TestINP06_AddressComesFromTheSocketUnlessAProxyIsTrusted(t *testing.T) {
@@ -44,14 +47,18 @@ func TestINP06_AddressComesFromTheSocketUnlessAProxyIsTrusted(t *testing.T) {
 
 func TestMeasureNamesTheRouteAndNeverThePath(t *testing.T) {
 	var routes []string
-	h := &handler{Config: Config{Log: slog.New(slog.DiscardHandler), Observe: func(route string, status int, _ float64) {
+	now := clock.NewManual(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
+	h := &handler{Config: Config{Log: slog.New(slog.DiscardHandler), Clock: now, Observe: func(route string, status int, seconds float64) {
 		routes = append(routes, route)
-		if status != http.StatusTeapot {
-			t.Errorf("status %d", status)
+		if status != http.StatusTeapot || seconds != 1.5 {
+			t.Errorf("status %d after %v s", status, seconds)
 		}
 	}}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /things/{id}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	mux.HandleFunc("GET /things/{id}", func(w http.ResponseWriter, _ *http.Request) {
+		now.Advance(1500 * time.Millisecond)
+		w.WriteHeader(http.StatusTeapot)
+	})
 	h.measure(mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/things/4711", nil))
 	if len(routes) != 1 || routes[0] != "GET /things/{id}" {
 		t.Errorf("observed %q", routes)
