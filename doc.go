@@ -22,7 +22,7 @@
 //	internal/secret    one root secret, a key per purpose
 //	internal/acr       how strong a login was, and how tokens say it
 //	internal/outbound  the one client for addresses that others choose
-//	examples           demo, handset, relying parties: they speak to Parola over HTTP alone
+//	examples           handset, relying parties: they speak to Parola over HTTP alone; demo starts it too, by internal/app
 //	e2e                the built program, a real browser, the handset
 //
 // Nouns live in storage; verbs live in the room that does them. To follow a login, begin at idp/oidc/authorize.go, go on

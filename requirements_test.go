@@ -26,6 +26,9 @@ var (
 	requirementLine = regexp.MustCompile(`(?m)^\* \*\*([A-Z]+-[0-9]+)\*\* \[([MSF]\|[HUPD])(?:\|([^\]]*))?\]`)
 	appendixRow     = regexp.MustCompile(`(?m)^\| (A[0-9]+)( ●)? \|(.*)\| ([^|]*) \|$`)
 	testIndex       = regexp.MustCompile(`(?s)(<!-- tests -->\n).*(<!-- /tests -->\n)`)
+	// elsewhere is a row of the table of tests that hold a requirement and do not bear its number.
+	elsewhere = regexp.MustCompile("(?m)^\\| ([A-Z]+-[0-9]+) \\| [^|`]+ \\| (.*) \\|$")
+	namedTest = regexp.MustCompile("`((?:Test|Fuzz)\\w+)` \\(([^)]+)\\)")
 )
 
 // cited is a requirement's tests, each with the package it lives in.
@@ -43,22 +46,29 @@ func TestEveryNumberInATestNameIsADocumentedRequirement(t *testing.T) {
 	if len(known) < 200 {
 		t.Fatalf("found only %d numbers in %s: has its form changed?", len(known), requirementsFile)
 	}
-	tests := citedRequirements(t, families(known))
+	all := testFunctions(t)
+	tests := citedRequirements(all, families(known))
 	for _, number := range slices.Sorted(maps.Keys(tests)) {
 		if !known[number] {
 			t.Errorf("%s cites %s, which %s does not have", tests[number], number, requirementsFile)
 		}
 	}
+	held := heldElsewhere(t, document, all)
+	for number := range held {
+		if !known[number] {
+			t.Errorf("%s names tests of %s, which it does not have", requirementsFile, number)
+		}
+	}
 	if *updateRequirements {
-		if err := os.WriteFile(requirementsFile, []byte(marked(document, tests)), 0o644); err != nil {
+		if err := os.WriteFile(requirementsFile, []byte(marked(document, tests, held)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	// The document may lag behind the tests, but it never claims one that is gone.
 	for _, m := range requirementLine.FindAllStringSubmatch(document, -1) {
-		if strings.HasPrefix(m[3], "✓") && len(tests[m[1]]) == 0 {
-			t.Errorf("%s says that a test bears %s, but none does: run go test -run Documented -update .", requirementsFile, m[1])
+		if strings.HasPrefix(m[3], "✓") && len(tests[m[1]]) == 0 && !held[m[1]] {
+			t.Errorf("%s says that a test holds %s, but none does: run go test -run Documented -update .", requirementsFile, m[1])
 		}
 	}
 	for _, m := range appendixRow.FindAllStringSubmatch(document, -1) {
@@ -86,12 +96,12 @@ func families(known map[string]bool) map[string]bool {
 	return letters
 }
 
-func citedRequirements(t *testing.T, families map[string]bool) cited {
+// testFunctions are the tests and fuzz targets of the repository, each with the package it lives in.
+func testFunctions(t *testing.T) (all [][2]string) {
 	t.Helper()
-	found := make(cited)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			if d != nil && d.IsDir() && d.Name() == ".git" {
+			if d != nil && d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules") {
 				return fs.SkipDir
 			}
 			return err
@@ -101,19 +111,43 @@ func citedRequirements(t *testing.T, families map[string]bool) cited {
 			return err
 		}
 		for _, m := range testFunction.FindAllStringSubmatch(string(source), -1) {
-			for _, number := range numbers(m[1], families) {
-				found[number] = append(found[number], fmt.Sprintf("`%s` (%s)", m[1], filepath.ToSlash(filepath.Dir(path))))
-			}
+			all = append(all, [2]string{m[1], filepath.ToSlash(filepath.Dir(path))})
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return all
+}
+
+func citedRequirements(all [][2]string, families map[string]bool) cited {
+	found := make(cited)
+	for _, test := range all {
+		for _, number := range numbers(test[0], families) {
+			found[number] = append(found[number], fmt.Sprintf("`%s` (%s)", test[0], test[1]))
+		}
+	}
 	for _, tests := range found {
 		slices.Sort(tests)
 	}
 	return found
+}
+
+// heldElsewhere are the requirements that the document says are held by tests under other names; those must exist.
+func heldElsewhere(t *testing.T, document string, all [][2]string) map[string]bool {
+	t.Helper()
+	held := make(map[string]bool)
+	for _, row := range elsewhere.FindAllStringSubmatch(document, -1) {
+		named := namedTest.FindAllStringSubmatch(row[2], -1)
+		for _, test := range named {
+			if !slices.Contains(all, [2]string{test[1], test[2]}) {
+				t.Errorf("%s says that %s is held by %s in %s, which does not exist", requirementsFile, row[1], test[1], test[2])
+			}
+		}
+		held[row[1]] = len(named) > 0
+	}
+	return held
 }
 
 // numbers returns the requirements that a test's name cites, in the document's spelling: OA24 is OA-24, A2 stays A2.
@@ -134,12 +168,12 @@ func numbers(name string, families map[string]bool) []string {
 	}
 }
 
-// marked is the document with a ✓ wherever a test bears the number, and the index of those tests.
-func marked(document string, tests cited) string {
+// marked is the document with a ✓ wherever a test bears the number or is named beside it, and the index of those tests.
+func marked(document string, tests cited, held map[string]bool) string {
 	document = requirementLine.ReplaceAllStringFunc(document, func(line string) string {
 		m := requirementLine.FindStringSubmatch(line)
 		mark := strings.TrimSpace(strings.TrimPrefix(m[3], "✓")) // part or later: by hand
-		switch tested := len(tests[m[1]]) > 0; {
+		switch tested := len(tests[m[1]]) > 0 || held[m[1]]; {
 		case tested && mark == "part":
 			mark = "✓ part"
 		case tested:
