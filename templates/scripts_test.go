@@ -14,11 +14,13 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/parola-id/parola/storage/storagetest"
 )
 
 func TestInABrowser(t *testing.T) {
 	if _, err := exec.LookPath("chromium"); err != nil {
-		t.Skip("SKIPPED: the scripts are not tried, because there is no chromium in the path")
+		storagetest.SkipLoudly(t, "THE SCRIPTS ARE NOT TESTED: there is no chromium in the path", "install it")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/parola-id/parola/storage/storagetest"
 )
 
-// Need skips the test loudly where a program is missing, and fails it under PAROLA_CI, where nothing is skipped. It
-// returns the path of the program.
+// Need returns the path of a program; the test is skipped loudly where it is missing, and fails under PAROLA_CI.
 func Need(t testing.TB, program, why string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -23,10 +24,7 @@ func Need(t testing.TB, program, why string) string {
 // Missing skips the test for want of something outside this repository, or fails it under PAROLA_CI.
 func Missing(t testing.TB, what string) {
 	t.Helper()
-	if os.Getenv("PAROLA_CI") != "" {
-		t.Fatal(what)
-	}
-	t.Skip("SKIPPED: " + what)
+	storagetest.SkipLoudly(t, what, ".ci/run installs everything on Debian")
 }
 
 var (

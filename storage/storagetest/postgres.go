@@ -21,7 +21,7 @@ import (
 
 // PostgresDSN returns the DSN of a fresh, migrated PostgreSQL database. The server is the one that PAROLA_TEST_POSTGRES
 // names (a DSN whose user may create databases), or a private one that this test binary starts when it first needs it.
-// Where there is no PostgreSQL the test is skipped, loudly; with PAROLA_CI=1 it fails.
+// Where there is no PostgreSQL the test is skipped, loudly; under PAROLA_CI it fails.
 func PostgresDSN(t testing.TB) string {
 	t.Helper()
 	return postgresDatabase(t, true)
@@ -37,10 +37,7 @@ func postgresDatabase(t testing.TB, migrated bool) string {
 	t.Helper()
 	server, err := postgresServer()
 	if errors.Is(err, errNoPostgres) {
-		if os.Getenv("PAROLA_CI") == "1" {
-			t.Fatalf("PostgreSQL is needed here: %v", err)
-		}
-		t.Skipf("SKIPPED, PostgreSQL IS NOT TESTED: %v (install it, or name a server in PAROLA_TEST_POSTGRES)", err)
+		SkipLoudly(t, "PostgreSQL IS NOT TESTED: "+err.Error(), "install it, or name a server in PAROLA_TEST_POSTGRES")
 	}
 	if err != nil {
 		t.Fatalf("start PostgreSQL: %v", err)
