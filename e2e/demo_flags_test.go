@@ -97,6 +97,9 @@ func TestDemoWithTLS(t *testing.T) {
 	if !strings.HasPrefix(demo.Facts.Issuer, "https://127.0.0.1:") {
 		t.Fatalf("the issuer is %s", demo.Facts.Issuer)
 	}
+	if filepath.Dir(demo.Facts.DataDir) == filepath.Clean(os.TempDir()) {
+		t.Errorf("the data is in %s, where it stays when this demo is killed", demo.Facts.DataDir)
+	}
 	b := harness.NewBrowser(t, pool)
 	page := b.Get(demo.Facts.WebAppURL + "/login")
 	if hsts := page.Header.Get("Strict-Transport-Security"); !strings.Contains(hsts, "max-age=31536000") {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -40,11 +41,12 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// Start starts a program, with these NAME=VALUE pairs added to the environment.
+// Start starts a program, with these NAME=VALUE pairs added to the environment. It has a temporary directory of its own:
+// tests kill programs, which then cannot clean up after themselves.
 func Start(t testing.TB, environment []string, path string, args ...string) *Process {
 	t.Helper()
 	p := &Process{command: exec.Command(path, args...), first: make(chan string, 1), ended: make(chan struct{})}
-	p.command.Env = append(os.Environ(), environment...)
+	p.command.Env = slices.Concat(os.Environ(), []string{"TMPDIR=" + t.TempDir()}, environment)
 	p.command.SysProcAttr = withParent()
 	p.command.Stderr = &p.errs
 	stdout, err := p.command.StdoutPipe()
