@@ -88,7 +88,7 @@ const deadline = 30 * time.Second
 // what goes out, and to the login ending well. The not-delivered deadline is 6 s here: the template's TTL of 1 s and 5 s.
 func TestHandsetSwitches(t *testing.T) {
 	t.Parallel()
-	in := harness.Install(t, harness.Options{Environment: []string{"PAROLA_MFA_CALL_TIMEOUT=500ms"}})
+	in := harness.Install(t, harness.Options{Environment: []string{"PAROLA_MFA_CALL_TIMEOUT=2s"}})
 	tr := &trouble{Provider: in.Run(nil), store: open(t, in)}
 	for name, c := range map[string]struct {
 		switches string
