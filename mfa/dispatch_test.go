@@ -177,7 +177,7 @@ func TestDispatch_AMessageThatWaitedTooLongIsOvertakenByTheSMS(t *testing.T) {
 }
 
 func TestREL07_AnOpenCircuitSendsBySMSAtOnceAndProbesLater(t *testing.T) {
-	rest := 30 * time.Millisecond
+	rest := 2 * time.Second // longer than a busy machine takes from the last failure to the next login
 	w := newWorld(t, func(c *Config) { c.Settings.CircuitRest = 100 * time.Millisecond })
 	w.circuits = newCircuits(w.lanes, func() Settings { s := w.settings; s.CircuitRest = rest; return s }(), w.circuitChanged)
 	down := true
