@@ -95,7 +95,7 @@ func (s Settings) Check() error {
 	within("passcode_life", s.PasscodeLife, 30*time.Second, 10*time.Minute)
 	count("tries", s.Tries, 1, 10)
 	count("max_messages", s.MaxMessages, 1, 10)
-	within("template_ttl", s.TemplateTTL, time.Second, 15*time.Minute)
+	within("template_ttl", s.TemplateTTL, time.Second, s.PasscodeLife) // no copy may arrive after its passcode's end (OTP-38)
 	word("fallback", s.Fallback, FallbackAllow, FallbackAsk, FallbackDeny)
 	word("not_entered", s.NotEntered, NotEnteredSend, NotEnteredAsk, NotEnteredOff)
 	within("not_entered_after", s.NotEnteredAfter, time.Second, 10*time.Minute)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
 )
@@ -20,7 +21,24 @@ func (l *Login) sessionStep(v *visit, kind Kind) (Step, bool) {
 		l.follow(v, step)
 		return step, false
 	}
+	if v.r.Method == http.MethodPost && v.r.URL.Query().Get(paramAbout) != l.aboutSession(v) {
+		l.follow(v, step) // somebody else has signed in meanwhile: the page is shown again, with their name
+		return step, false
+	}
 	return step, true
+}
+
+// paramAbout says in a form's address whose session the page was about. An answer that was meant for one person must not
+// count for another, who signed in with the same browser in a second tab.
+const paramAbout = "about"
+
+func (l *Login) aboutSession(v *visit) string {
+	return l.Keys.Hash(secret.Forms, "about|"+v.in.Session.ID)[:16]
+}
+
+// aboutURL is the address of a form that is about the session.
+func (l *Login) aboutURL(v *visit, path string) string {
+	return l.url(path, v.id()) + "&" + paramAbout + "=" + l.aboutSession(v)
 }
 
 // namePerson puts the signed-in person on the page.
@@ -40,7 +58,7 @@ func (l *Login) showAccount(v *visit) {
 		return
 	}
 	v.view.NotYouURL = "" // the page's own second button
-	l.render(v, http.StatusOK, templates.SelectAccount{Action: l.url(pathAccount, v.id()), Client: v.client()})
+	l.render(v, http.StatusOK, templates.SelectAccount{Action: l.aboutURL(v, pathAccount), Client: v.client()})
 }
 
 // chooseAccount takes the answer.

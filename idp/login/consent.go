@@ -22,7 +22,7 @@ func (l *Login) showConsent(v *visit) {
 		return
 	}
 	l.render(v, http.StatusOK, templates.Consent{
-		Action: l.url(pathConsent, v.id()), Client: v.client(), RedirectHost: redirectHost(v.in.Request.Request.RedirectURI),
+		Action: l.aboutURL(v, pathConsent), Client: v.client(), RedirectHost: redirectHost(v.in.Request.Request.RedirectURI),
 		Scopes: v.in.Request.Request.Scopes, Lasts: l.ConsentLife,
 	})
 }

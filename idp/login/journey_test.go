@@ -283,6 +283,37 @@ func TestOA16_ConsentIsAskedRememberedAndCanBeRefused(t *testing.T) {
 	b.wantPage(http.StatusOK, pathConsent)
 }
 
+func TestWEB01_AConsentForOnePersonDoesNotCountForAnother(t *testing.T) {
+	s := newSite(t)
+	s.addPerson("bruno", "bruno's own password", "+393331234568")
+	b := s.newBrowser()
+	b.signIn("bank")
+	shop := b.request("shop")
+	b.open(shop)
+	b.wantPage(http.StatusOK, pathConsent)
+	b.wantText("anna")
+	left := b.page // the first tab
+
+	b.open(b.request("bank", func(a *storage.AuthRequest) { a.Request.Prompt = []string{"select_account"} }))
+	b.submit(pathAccount, "decision", "other")
+	b.typePassword("bruno", "bruno's own password")
+	b.typePasscode(s.arrived("+393331234568", 0).Passcode)
+	b.wantPage(http.StatusOK, resumePath)
+
+	b.page = left
+	b.submit(pathConsent, "decision", "allow")
+	b.wantPage(http.StatusOK, pathConsent)
+	b.wantText("bruno")
+	if e := s.events(audit.ConsentGranted); len(e) != 0 {
+		t.Fatalf("anna's click was taken for bruno's: %+v", e)
+	}
+	b.submit(pathConsent, "decision", "allow")
+	b.wantPage(http.StatusOK, resumePath)
+	if e := s.events(audit.ConsentGranted); len(e) != 1 || e[0].PersonID != "bruno" {
+		t.Errorf("events %+v", e)
+	}
+}
+
 func TestOTP23_ConsentOfAPersonDisabledMeanwhileIsNotTaken(t *testing.T) {
 	s := newSite(t)
 	b := s.newBrowser()

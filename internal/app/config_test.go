@@ -51,6 +51,7 @@ func TestKEY07_StartIsRefusedWithASentenceThatSaysWhatToDo(t *testing.T) {
 		"same secret twice":           {func(c *Config) { c.WhatsApp.AppSecret = c.WhatsApp.AccessToken }, "same secret"},
 		"no channel":                  {func(c *Config) { c.WhatsApp.Enabled = false }, "no passcode could ever be sent"},
 		"passcode life too long":      {func(c *Config) { c.MFA.PasscodeLife = time.Hour }, "passcode_life"},
+		"message outlives passcode":   {func(c *Config) { c.MFA.TemplateTTL = c.MFA.PasscodeLife + time.Second }, "template_ttl"},
 		"auth code life too long":     {func(c *Config) { c.Lifetimes.AuthCode = time.Hour }, "auth_code"},
 		"carrier by plain http":       {func(c *Config) { c.WhatsApp.BaseURL = "http://graph.test" }, "https address"},
 		"unknown carrier":             {func(c *Config) { c.SMS.Carrier = "pigeon" }, "set twilio"},
