@@ -29,7 +29,7 @@ func Call(ctx context.Context, httpClient *http.Client, req *http.Request) (Answ
 	resp, err := httpClient.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
 		if !wrote.Load() {
-			return Answer{}, &Refused{Failure: Failure{Class: ClassRetry, Code: "no_connection"}, NotSent: true, CarrierDown: true}
+			return Answer{}, &Refused{Failure: Failure{Class: ClassRetry, Code: "no_connection", Scope: ScopeCarrier}, NotSent: true}
 		}
 		return Answer{}, fmt.Errorf("call carrier: %w", unwrapURL(err))
 	}

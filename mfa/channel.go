@@ -38,6 +38,8 @@ type Message struct {
 	Locale string
 	// ValidFor is what is left of the challenge's life.
 	ValidFor time.Duration
+	// Identity, where set, is the identity key hash that the account it goes to must still have.
+	Identity string
 }
 
 // Sent is a carrier's yes: accepted for processing, never proof of delivery.
@@ -58,11 +60,31 @@ const (
 	ClassAlert    Class = "A" // a security signal: no fallback
 )
 
+// Scope says whom a failure speaks of, beyond its class: a circuit opens for what is not the message's own fault.
+type Scope string
+
+// The scopes.
+const (
+	ScopeMessage Scope = "message" // this message, this number
+	ScopeCountry Scope = "country" // the channel in this country
+	ScopeCarrier Scope = "carrier" // our account, or the carrier itself
+)
+
 // Failure is why a message was refused or failed.
 type Failure struct {
 	Class Class
 	// Code is the carrier's own number, or a word of ours ("dial", "circuit") where the carrier said nothing.
 	Code string
+	// Scope is ScopeMessage when empty.
+	Scope Scope
+}
+
+// Code is one line of a carrier's error table, shared by code, tests and docs/carrier-codes.md.
+type Code struct {
+	Code    string
+	Class   Class
+	Scope   Scope
+	Meaning string
 }
 
 // Refused is the error of a send that the carrier refused, or that never reached it.
@@ -72,9 +94,6 @@ type Refused struct {
 	RetryAfter time.Duration
 	// NotSent says that the message is known not to have gone out. Only then may it be sent again on this channel.
 	NotSent bool
-	// CarrierDown says that the carrier, not the message, is at fault: a failed connection, a 5xx. It counts towards
-	// opening the circuit, as class C does.
-	CarrierDown bool
 }
 
 // Error names class and code, never the number or the carrier's text, which may quote it.

@@ -47,7 +47,7 @@ func carrierAnswered(err error) bool {
 		return true
 	}
 	var refused *Refused
-	return errors.As(err, &refused) && !refused.CarrierDown && refused.Class != ClassConfig
+	return errors.As(err, &refused) && refused.Scope != ScopeCarrier
 }
 
 // open says whether messages on ch are not even tried. Half-open is not open: the next message is the probe.

@@ -44,7 +44,7 @@ func TestDispatch_FallsBackWhenThePasscodeIsNotEntered(t *testing.T) {
 }
 
 func TestDispatch_ClassRIsTriedOnceMore(t *testing.T) {
-	busy := &Refused{Failure: Failure{Class: ClassRetry, Code: "131016"}, NotSent: true, CarrierDown: true}
+	busy := &Refused{Failure: Failure{Class: ClassRetry, Code: "131016", Scope: ScopeCarrier}, NotSent: true}
 	for name, tt := range map[string]struct {
 		failures int
 		want     []string
@@ -183,7 +183,7 @@ func TestREL07_AnOpenCircuitSendsBySMSAtOnceAndProbesLater(t *testing.T) {
 	down := true
 	w.whatsApp.answer = func(int) error {
 		if down {
-			return &Refused{Failure: Failure{Class: ClassFallback, Code: "http_500"}, CarrierDown: true}
+			return &Refused{Failure: Failure{Class: ClassFallback, Code: "http_500", Scope: ScopeCarrier}}
 		}
 		return nil
 	}

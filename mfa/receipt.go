@@ -22,6 +22,8 @@ const reportsPerTransaction = 50
 // Report is what a carrier says of a message, read from a callback whose signature was right.
 type Report struct {
 	Channel storage.Channel
+	// Carrier is who says it: nobody reports on another carrier's message.
+	Carrier string
 	// DeliveryID is our own mark, where the carrier repeated it; MessageID the carrier's id. One of them is enough.
 	DeliveryID string
 	MessageID  string
@@ -30,6 +32,8 @@ type Report struct {
 	// At is the carrier's time; it is trusted only between our sending and now.
 	At      time.Time
 	Failure Failure
+	// Identity is the identity key hash of the account it went to, where the carrier tells it.
+	Identity string
 	// NotRequested says, instead of a status, that the person tapped "I didn't request a code".
 	NotRequested bool
 }
@@ -99,10 +103,10 @@ func (s *Service) apply(ctx context.Context, r Report) error {
 	if !wasCalled(d) {
 		return nil
 	}
-	fresh, err := s.store.InsertReceipt(ctx, storage.Receipt{
+	fresh, err := s.store.InsertReceipts(ctx, []storage.Receipt{{
 		DeliveryID: d.ID, Status: r.Status, At: between(r.At, d.SendingAt, now), ReceivedAt: now, FailureCode: shortCode(r.Failure.Code),
-	})
-	if err != nil || !fresh {
+	}})
+	if err != nil || len(fresh) == 0 {
 		return err
 	}
 	moved := false
@@ -132,13 +136,13 @@ func (s *Service) deliveryOf(ctx context.Context, r Report) (storage.Delivery, e
 	if r.MessageID == "" {
 		return storage.Delivery{}, storage.ErrNotFound
 	}
-	for _, hash := range hashes {
-		d, err := s.store.DeliveryByMessage(ctx, hash)
-		if err == nil && d.Channel != r.Channel {
-			return d, storage.ErrNotFound
-		}
-		if !errors.Is(err, storage.ErrNotFound) {
-			return d, err
+	found, err := s.store.DeliveriesByMessage(ctx, hashes)
+	if err != nil {
+		return storage.Delivery{}, err
+	}
+	for _, d := range found {
+		if d.Channel == r.Channel {
+			return d, nil
 		}
 	}
 	return storage.Delivery{}, storage.ErrNotFound
@@ -184,8 +188,8 @@ const receiptNotRequested storage.DeliveryState = "not_requested"
 // is told also when the challenge was over, which is the worse news.
 func (s *Service) notRequested(ctx context.Context, d storage.Delivery) error {
 	now := s.clock.Now()
-	fresh, err := s.store.InsertReceipt(ctx, storage.Receipt{DeliveryID: d.ID, Status: receiptNotRequested, At: now, ReceivedAt: now})
-	if err != nil || !fresh { // carriers repeat what they say (WH-05)
+	fresh, err := s.store.InsertReceipts(ctx, []storage.Receipt{{DeliveryID: d.ID, Status: receiptNotRequested, At: now, ReceivedAt: now}})
+	if err != nil || len(fresh) == 0 { // carriers repeat what they say (WH-05)
 		return err
 	}
 	ended, err := s.store.EndChallenge(ctx, d.ChallengeID, storage.ChallengeCancelled, now)

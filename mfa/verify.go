@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"github.com/parola-id/parola/internal/audit"
-	"github.com/parola-id/parola/internal/throttle"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -26,7 +25,7 @@ type Attempt struct {
 	Purpose     storage.Purpose
 	Passcode    string
 	// GiveBack are further buckets that a right passcode gives back to, such as that of the password tries.
-	GiveBack []string
+	GiveBack []storage.Throttle
 }
 
 // Verified is a second factor that was proved.
@@ -109,7 +108,7 @@ func (s *Service) inTransaction(ctx context.Context) bool {
 type try struct {
 	challenge storage.Challenge
 	failures  int
-	giveBack  []string
+	giveBack  []storage.Throttle
 }
 
 // countTry is step 1: the challenge's, the factor's and the person's counters go up together, or the try is refused.
@@ -347,15 +346,12 @@ func (s *Service) reward(ctx context.Context, t try, ds []storage.Delivery) erro
 	if err := s.store.ClearPhoneFailures(ctx, c.PhoneID, now); err != nil {
 		return err
 	}
-	keys := throttle.Keys(s.throttle.Sends(c.PersonID, c.PhoneHash, c.SourceAddr, c.ClientID))
-	back := slices.Concat(throttle.Keys(s.throttle.Tries(c.PersonID, c.PhoneID)), keys, t.giveBack)
-	for range max(1, len(ds)) {
-		if err := s.store.GiveBack(ctx, now, back...); err != nil {
-			return err
-		}
-		back = keys
+	back := slices.Concat(s.throttle.Tries(c.PersonID, c.PhoneID), t.giveBack)
+	for _, b := range s.throttle.Sends(c.PersonID, c.PhoneHash, c.SourceAddr, c.ClientID) {
+		b.Cost = int64(max(1, len(ds)))
+		back = append(back, b)
 	}
-	return nil
+	return s.store.GiveBack(ctx, now, back...)
 }
 
 // smsUsed says whether the passcode may have been read in an SMS: every message that was handed over or may have been.

@@ -33,6 +33,8 @@ const (
 	ChallengeExpired   ChallengeEnd = "expired"
 	ChallengeReplaced  ChallengeEnd = "replaced"
 	ChallengeCancelled ChallengeEnd = "cancelled"
+	// ChallengeNotRequested: the person said that they did not ask for a code.
+	ChallengeNotRequested ChallengeEnd = "not_requested"
 )
 
 // Challenge is one second factor in progress: one person, one purpose, one passcode, one end. The passcode is not
@@ -57,6 +59,8 @@ type Challenge struct {
 	PhoneHash    string
 	PhoneCountry string
 	PhoneLastTwo string
+	// PhonePrefix is the number without its last six digits: what budgets and the defence against pumping count by.
+	PhonePrefix string
 
 	ClientID      string
 	CorrelationID string
@@ -73,6 +77,8 @@ type Challenge struct {
 	End         ChallengeEnd
 	FallbackAt  time.Time // when the one automatic fallback was decided; zero before
 	IdentityBar bool      // class A was seen: no SMS for this challenge
+	// SMSRefused says why the automatic SMS was not sent, by our own limits: budget, fraud, throttled; empty otherwise.
+	SMSRefused string
 	// DueAt is when the escalation must look at this challenge again; zero when never. It is pushed forward as a lease
 	// while a node looks, so that a killed node's work becomes due again by itself.
 	DueAt time.Time
@@ -121,10 +127,14 @@ type Challenges interface {
 	TakeFallback(ctx context.Context, id string, now time.Time) (taken bool, err error)
 	// BarIdentity sets IdentityBar.
 	BarIdentity(ctx context.Context, id string) error
+	// NoteSMSRefused sets SMSRefused.
+	NoteSMSRefused(ctx context.Context, id, reason string) error
 	// ScheduleChallenge sets DueAt; the zero time clears it.
 	ScheduleChallenge(ctx context.Context, id string, due time.Time) error
+	// AdvanceChallenges brings forward the DueAt of open challenges that would be looked at later than this, or never.
+	AdvanceChallenges(ctx context.Context, due map[string]time.Time) error
 	// LockChallenge sets DueAt and returns the challenge as it is then, with the sealed number and the disabled time of
-	// its phone factor (no other field of it). Whoever else writes to the challenge waits for this transaction, or this
+	// its phone factor and its WhatsApp identity (no other field of it). Whoever else writes to the challenge waits for this transaction, or this
 	// one for theirs. The factor is zero when it was removed; ErrNotFound when there is no such challenge.
 	LockChallenge(ctx context.Context, id string, due time.Time) (Challenge, PhoneFactor, error)
 	// ClaimDueChallenges returns open challenges with DueAt not after now, having pushed DueAt to leaseUntil, so that no

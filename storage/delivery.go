@@ -28,8 +28,10 @@ type Delivery struct {
 	ID          string
 	ChallengeID string
 	Channel     Channel
-	// Carrier is the company behind the channel: meta, twilio, …
+	// Carrier is the company behind the channel: meta, twilio, … It changes when one refuses and the next one is tried.
 	Carrier string
+	// Tried are the carriers that refused it before Carrier.
+	Tried []string
 	// Trigger is first, again (send again), asked (SMS by the button), or the row of the escalation that decided an
 	// automatic fallback: refused, undeliverable, not_delivered, not_entered, unknown, circuit, no_whatsapp.
 	Trigger   string
@@ -48,6 +50,11 @@ type Delivery struct {
 	ReadAt      time.Time
 	FailedAt    time.Time
 
+	// Cost is what it costs by the rate card, reckoned when it was announced.
+	Cost Money
+	// Identity is the sealed identity key hash that WhatsApp reported of the account it went to; empty when none.
+	Identity []byte
+
 	// MessageHash is a keyed hash of the carrier's message id (a wamid contains the number, so it is not kept).
 	MessageHash string
 	// FailureClass is R, S, C, N or A of the carrier's error table; FailureCode the carrier's own number.
@@ -64,26 +71,38 @@ type Receipt struct {
 	FailureCode string
 }
 
+// DeliveryMove is a delivery as it shall be, and the state in which it must be for that.
+type DeliveryMove struct {
+	Delivery Delivery
+	From     DeliveryState
+}
+
 // Deliveries keeps deliveries and receipts.
 type Deliveries interface {
 	InsertDelivery(ctx context.Context, d Delivery) error
 	// Delivery returns one; ErrNotFound.
 	Delivery(ctx context.Context, id string) (Delivery, error)
-	// DeliveryByMessage finds a delivery by the keyed hash of the carrier's message id; ErrNotFound.
-	DeliveryByMessage(ctx context.Context, messageHash string) (Delivery, error)
+	// DeliveriesByID and DeliveriesByMessage find deliveries by our ids, or by the keyed hashes of the carriers' message
+	// ids; what is not there is not in the answer. With SQLite's one writer and PostgreSQL's order of rows, a transaction
+	// that goes on to change them does not deadlock with another.
+	DeliveriesByID(ctx context.Context, ids []string) ([]Delivery, error)
+	DeliveriesByMessage(ctx context.Context, messageHashes []string) ([]Delivery, error)
 	// DeliveriesOf returns a challenge's deliveries, oldest first.
 	DeliveriesOf(ctx context.Context, challengeID string) ([]Delivery, error)
 	// ClaimQueued moves queued deliveries that are due to "sending" with SendingAt now and LeaseUntil, adds one to
-	// Calls, and returns them. Of two nodes exactly one gets each.
-	ClaimQueued(ctx context.Context, now, leaseUntil time.Time, limit int) ([]Delivery, error)
+	// Calls, and returns them. Of two nodes exactly one gets each. Those of busy carriers stay where they are, so that a
+	// slow carrier keeps nobody else's messages waiting.
+	ClaimQueued(ctx context.Context, now, leaseUntil time.Time, limit int, busy ...string) ([]Delivery, error)
 	// ClaimAbandoned moves deliveries left in "sending" past their lease to "unknown" and returns them.
 	ClaimAbandoned(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
-	// UpdateDelivery stores state, times, message hash and failure of d if the stored state is one of from; the row
+	// UpdateDelivery stores state, carrier, cost, times, identity, message hash and failure of d if the stored state is one of from; the row
 	// count is the answer.
 	UpdateDelivery(ctx context.Context, d Delivery, from ...DeliveryState) (updated bool, err error)
-	// InsertReceipt records r and says whether it was new.
-	InsertReceipt(ctx context.Context, r Receipt) (fresh bool, err error)
-	// NextDue returns the earliest time at which a queued delivery, an abandoned "sending" or an open challenge is due;
-	// the zero time when there is none.
-	NextDue(ctx context.Context) (time.Time, error)
+	// UpdateDeliveries does the same for several at once, each from its own state, and returns the ids of those it updated.
+	UpdateDeliveries(ctx context.Context, moves []DeliveryMove) (updated []string, err error)
+	// InsertReceipts records receipts and returns those that were new, in one statement.
+	InsertReceipts(ctx context.Context, receipts []Receipt) (fresh []Receipt, err error)
+	// NextDue returns the earliest time at which a queued delivery or notice, an abandoned "sending" or an open challenge is
+	// due; the zero time when there is none. Queued deliveries of busy carriers do not count.
+	NextDue(ctx context.Context, busy ...string) (time.Time, error)
 }

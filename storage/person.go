@@ -52,7 +52,9 @@ type PhoneFactor struct {
 	DisabledAt time.Time
 	// NoWhatsAppUntil remembers that the number was not reachable on WhatsApp.
 	NoWhatsAppUntil time.Time
-	LastUsedAt      time.Time
+	// Identity is the sealed identity key hash of the WhatsApp account that proved receipt; empty when none is bound.
+	Identity   []byte
+	LastUsedAt time.Time
 }
 
 // Factors are what a person has bound.
@@ -104,6 +106,10 @@ type Phones interface {
 	ClearPhoneFailures(ctx context.Context, id string, now time.Time) error
 	// EnablePhone lifts a disable and clears the failures.
 	EnablePhone(ctx context.Context, id string) error
+	// BindIdentity stores the identity of a factor that has none; false when it has one, or is gone.
+	BindIdentity(ctx context.Context, id string, identity []byte) (bound bool, err error)
+	// ForgetIdentity removes it, so that the next passcode that is entered binds a new one; ErrNotFound without a factor.
+	ForgetIdentity(ctx context.Context, id string) error
 	// NoteNoWhatsApp remembers for every factor with this number hash that WhatsApp does not reach it.
 	NoteNoWhatsApp(ctx context.Context, numberHash string, until time.Time) error
 }

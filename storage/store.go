@@ -17,6 +17,8 @@ const (
 	SweepTokens       Sweepable = "tokens"        // expires_at
 	SweepAssertions   Sweepable = "assertions"    // until
 	SweepThrottles    Sweepable = "throttles"     // full buckets; failure counters untouched for 30 days
+	SweepConversions  Sweepable = "conversions"   // hour
+	SweepDeliveryDays Sweepable = "delivery_days" // day
 )
 
 // Sweeper removes what has ended.
@@ -39,6 +41,11 @@ type Store interface {
 	Challenges
 	Deliveries
 	Throttles
+	Circuits
+	Notices
+	Ledger
+	Verdicts
+	RateCards
 	SigningKeys
 	Events
 	Leases

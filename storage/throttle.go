@@ -10,6 +10,8 @@ type Throttle struct {
 	Key      string
 	Interval time.Duration
 	Burst    int
+	// Cost is how many it takes or gives back at once; 0 means 1. Money is taken in ten-thousandths.
+	Cost int64
 }
 
 // FailureBudget is a counter of consecutive failures with a growing delay: Free failures cost nothing, the next waits
@@ -30,11 +32,11 @@ type Refusal struct {
 
 // Throttles keeps how often things happened. Keys are made by internal/throttle and hold no personal data in clear.
 type Throttles interface {
-	// Take takes one from every bucket, or from none: the first refusal is returned and the others are given back. Each
+	// Take takes the Cost from every bucket, or from none: the first refusal is returned and the others are given back. Each
 	// bucket is exact under any number of simultaneous callers and nodes.
 	Take(ctx context.Context, now time.Time, buckets ...Throttle) (*Refusal, error)
-	// GiveBack returns one to each bucket, never beyond full.
-	GiveBack(ctx context.Context, now time.Time, keys ...string) error
+	// GiveBack returns what each bucket's Cost says, never beyond full, in one statement.
+	GiveBack(ctx context.Context, now time.Time, buckets ...Throttle) error
 	// CountFailures counts one failure on every budget before the secret is compared (PW-13), or on none when one
 	// refuses. It returns the counts in the order of the budgets.
 	CountFailures(ctx context.Context, now time.Time, budgets ...FailureBudget) (counts []int, r *Refusal, err error)

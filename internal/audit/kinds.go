@@ -29,6 +29,8 @@ const (
 	PasscodeExhausted   = "authn.otp.exhausted"
 	IdentityChanged     = "authn.otp.identity_changed"
 	NotRequested        = "authn.otp.not_requested" // "I didn't request a code"
+	PersonWarned        = "authn.otp.person_warned" // of a login they did not ask for
+	IdentityBound       = "authn.factor.identity_bound"
 
 	FactorDisabled       = "authn.factor.disabled"
 	FactorRebound        = "authn.factor.rebound"
@@ -58,15 +60,16 @@ const (
 	ConsentDenied    = "consent.denied"
 	ConsentWithdrawn = "consent.withdrawn"
 
-	AccountCreated  = "account.created"
-	AccountUpdated  = "account.updated"
-	AccountDisabled = "account.disabled"
-	AccountEnabled  = "account.enabled"
-	AccountUnlocked = "account.unlocked"
-	PasswordChanged = "account.password.changed"
-	PasswordRehash  = "account.password.rehashed"
-	PhoneBound      = "account.phone.bound"
-	PhoneChanged    = "account.phone.changed"
+	AccountCreated    = "account.created"
+	AccountUpdated    = "account.updated"
+	AccountDisabled   = "account.disabled"
+	AccountEnabled    = "account.enabled"
+	AccountUnlocked   = "account.unlocked"
+	PasswordChanged   = "account.password.changed"
+	PasswordRehash    = "account.password.rehashed"
+	PhoneBound        = "account.phone.bound"
+	PhoneChanged      = "account.phone.changed"
+	IdentityForgotten = "account.identity.forgotten" // the WhatsApp account of a phone may be bound anew
 
 	AdminClientCreated = "admin.client.created"
 	AdminClientUpdated = "admin.client.updated"
@@ -91,6 +94,16 @@ const (
 	SystemPanic        = "system.panic"
 	SystemClockDrift   = "system.clock_drift"
 	SystemCarrierAlarm = "system.carrier_alarm" // class C: the carrier refuses because of our account or configuration
+	CarrierBulletin    = "carrier.bulletin"     // what a carrier says of our account, number or template
+	CarrierWarning     = "carrier.warning"
+	CarrierAlarm       = "carrier.alarm"
+	CircuitOpened      = "carrier.circuit.opened"
+	CircuitClosed      = "carrier.circuit.closed"
+	AdminCarrier       = "admin.carrier"  // a command changed something at a carrier: a template, a number, its PIN
+	AdminCircuit       = "admin.circuit"  // an operator held or closed a circuit
+	FraudVerdict       = "fraud.verdict"  // the defence against SMS pumping changed its mind about a prefix
+	FraudOverride      = "fraud.override" // an operator overruled it
+	RatesReplaced      = "admin.rates.replaced"
 )
 
 var severities = map[string]string{
@@ -111,6 +124,9 @@ var severities = map[string]string{
 	KeyCreated: High, KeyActivated: High, KeyRetired: High, ChainBroken: High, AuditCheckpoint: Info,
 	WebhookRejected: Warning, RateLimitHit: Warning, SSRFBlocked: Warning, CSRFBlocked: Warning, InputRejected: Warning,
 	SystemStart: Info, SystemStop: Info, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
+	PersonWarned: Info, IdentityBound: Info, IdentityForgotten: High,
+	CarrierBulletin: Info, CarrierWarning: Warning, CarrierAlarm: High, CircuitOpened: High, CircuitClosed: Info,
+	AdminCarrier: High, AdminCircuit: High, FraudVerdict: High, FraudOverride: High, RatesReplaced: Info,
 }
 
 // Known says whether kind is one that this release can write.

@@ -24,21 +24,22 @@ type Purpose string
 
 // The purposes.
 const (
-	Passcode    Purpose = "passcode"     // derivation of passcodes
-	Tokens      Purpose = "tokens"       // fosite's HMAC strategy for AuthCodes and tokens
-	TokenHash   Purpose = "token-hash"   // how tokens, AuthCodes and session ids are found
-	ClientHash  Purpose = "client-hash"  // generated client secrets
-	Password    Purpose = "password"     // the keyed step over password hashes
-	PhoneLookup Purpose = "phone-lookup" // how numbers are found
-	PhoneSeal   Purpose = "phone-seal"
-	ClaimSeal   Purpose = "claim-seal" // names and addresses of persons
-	KeySeal     Purpose = "signing-key-seal"
-	MessageHash Purpose = "message-hash" // how carriers' message ids are found
-	Forms       Purpose = "forms"        // tokens in forms
-	Browser     Purpose = "browser"      // the known-browser cookie
-	Names       Purpose = "names"        // keyed hash of what was typed as a user name, and of throttle keys
-	Audit       Purpose = "audit"        // seed of the Ed25519 key that signs checkpoints
-	Callback    Purpose = "callback"     // our own mark on carriers' callback URLs
+	Passcode     Purpose = "passcode"     // derivation of passcodes
+	Tokens       Purpose = "tokens"       // fosite's HMAC strategy for AuthCodes and tokens
+	TokenHash    Purpose = "token-hash"   // how tokens, AuthCodes and session ids are found
+	ClientHash   Purpose = "client-hash"  // generated client secrets
+	Password     Purpose = "password"     // the keyed step over password hashes
+	PhoneLookup  Purpose = "phone-lookup" // how numbers are found
+	PhoneSeal    Purpose = "phone-seal"
+	ClaimSeal    Purpose = "claim-seal" // names and addresses of persons
+	KeySeal      Purpose = "signing-key-seal"
+	MessageHash  Purpose = "message-hash"  // how carriers' message ids are found
+	Forms        Purpose = "forms"         // tokens in forms
+	Browser      Purpose = "browser"       // the known-browser cookie
+	Names        Purpose = "names"         // keyed hash of what was typed as a user name, and of throttle keys
+	Audit        Purpose = "audit"         // seed of the Ed25519 key that signs checkpoints
+	IdentitySeal Purpose = "identity-seal" // identity key hashes of WhatsApp accounts
+	Callback     Purpose = "callback"      // our own mark on carriers' callback URLs
 )
 
 // RootSize is the least length of a root secret in bytes.

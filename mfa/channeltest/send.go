@@ -118,7 +118,7 @@ func testPage(t *testing.T, b *bench) {
 	b.switches(t, map[string]any{b.CarrierSwitch: "500"})
 	_, err := b.Channel.Send(t.Context(), Message(t))
 	var refused *mfa.Refused
-	if err == nil || errors.As(err, &refused) && (refused.NotSent || !refused.CarrierDown) {
+	if err == nil || errors.As(err, &refused) && (refused.NotSent || refused.Scope != mfa.ScopeCarrier) {
 		t.Errorf("got %v (%+v)", err, refused)
 	}
 	b.wantCalls(t, 1)
@@ -137,7 +137,7 @@ func testNoConnection(t *testing.T, b *bench) {
 	server.Close()
 	_, err := b.New(t, b.env(server.URL)).Channel.Send(t.Context(), Message(t))
 	var refused *mfa.Refused
-	if !errors.As(err, &refused) || !refused.NotSent || !refused.CarrierDown || refused.Class != mfa.ClassRetry {
+	if !errors.As(err, &refused) || !refused.NotSent || refused.Scope != mfa.ScopeCarrier || refused.Class != mfa.ClassRetry {
 		t.Errorf("got %v (%+v)", err, refused)
 	}
 }

@@ -75,9 +75,11 @@ func read(a mfa.Answer) (mfa.Sent, error) {
 		if !documented {
 			class = mfa.ClassConfig // an operator must look at what is not in the table
 		}
-		return mfa.Sent{}, &mfa.Refused{
-			Failure: mfa.Failure{Class: class, Code: strconv.Itoa(*parsed.Code)}, NotSent: true, CarrierDown: a.Status >= 500,
+		refused := &mfa.Refused{Failure: mfa.Failure{Class: class, Code: strconv.Itoa(*parsed.Code)}, NotSent: true}
+		if a.Status >= 500 {
+			refused.Scope = mfa.ScopeCarrier
 		}
+		return mfa.Sent{}, refused
 	case a.Status >= 300 && a.Status <= 499:
 		return mfa.Sent{}, &mfa.Refused{
 			Failure: mfa.Failure{Class: classOfStatus(a.Status), Code: "http_" + strconv.Itoa(a.Status)}, NotSent: true,

@@ -118,7 +118,7 @@ func read(a mfa.Answer) (mfa.Sent, error) {
 		return mfa.Sent{}, refusal(*parsed.Error.Code, a.Status, parsed.Error.Transient)
 	case a.Status >= 500:
 		// A page from somewhere in front of the API. It does not say that nothing was sent, so nothing is repeated here.
-		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassRetry, Code: httpCode(a.Status)}, CarrierDown: true}
+		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassRetry, Code: httpCode(a.Status), Scope: mfa.ScopeCarrier}}
 	case a.Status >= 300:
 		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassConfig, Code: httpCode(a.Status)}, NotSent: true}
 	case isJSON && len(parsed.Messages) > 0 && parsed.Messages[0].Status == "paused":
@@ -131,7 +131,10 @@ func read(a mfa.Answer) (mfa.Sent, error) {
 }
 
 func refusal(code, status int, transient bool) *mfa.Refused {
-	r := &mfa.Refused{Failure: failure(code, status >= 500 || transient), NotSent: true, CarrierDown: status >= 500}
+	r := &mfa.Refused{Failure: failure(code, status >= 500 || transient), NotSent: true}
+	if status >= 500 {
+		r.Scope = mfa.ScopeCarrier
+	}
 	if code == codePairRate {
 		r.RetryAfter = pairRateWait
 	}

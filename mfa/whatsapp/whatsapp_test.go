@@ -68,7 +68,7 @@ func TestContract(t *testing.T) {
 		}
 		return r
 	}
-	down := func(r *mfa.Refused) { r.CarrierDown = true }
+	down := func(r *mfa.Refused) { r.Scope = mfa.ScopeCarrier }
 	sixSeconds := func(r *mfa.Refused) { r.RetryAfter = 6 * time.Second }
 	meta := func(code string) map[string]any { return map[string]any{"meta": code} }
 	channeltest.Run(t, channeltest.Harness{
