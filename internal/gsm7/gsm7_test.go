@@ -84,7 +84,7 @@ func TestPlain(t *testing.T) {
 
 func TestSegmentsKeepTheLawsOfCounting(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringOf(rapid.RuneFrom([]rune(basic + extension + "αş😀ç"))).Draw(t, "text")
+		text := rapid.StringOf(rapid.RuneFrom([]rune(basic+extension+"αş😀ç"))).Draw(t, "text")
 		checkLaws(t, text)
 	})
 }
