@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestInboxIsNewestFirstAndHasSevenMembers(t *testing.T) {
+func TestInboxIsNewestFirstAndHasEightMembers(t *testing.T) {
 	w := newWorld(t, nil)
 	w.whatsApp(anna, "1111")
 	w.clock.advance(1500 * time.Millisecond)
@@ -30,7 +30,7 @@ func TestInboxIsNewestFirstAndHasSevenMembers(t *testing.T) {
 		t.Errorf("order: %s", a.body)
 	}
 	want := map[string]any{
-		"channel": "whatsapp", "to": anna, "from": "+12025550100", "passcode": "1111", "at": "2026-09-14T12:02:55.300Z", "id": in[1]["id"],
+		"channel": "whatsapp", "carrier": "meta", "to": anna, "from": "+12025550100", "passcode": "1111", "at": "2026-09-14T12:02:55.300Z", "id": in[1]["id"],
 		"text": "*1111* is your verification code. For your security, do not share this code.",
 	}
 	for k, v := range want {

@@ -2,6 +2,7 @@ package handset
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -15,9 +16,10 @@ const (
 	maxQueued   = 10_000 // reports waiting for one of them
 )
 
-// report is one signed message of a carrier to the provider: a webhook of Meta or a status callback of Twilio.
+// report is one message of a carrier to the provider: a webhook of Meta, a receipt of an SMS carrier.
 type report struct {
 	url         func() string // asked at each attempt, because Meta's may be set after the first report
+	method      string        // POST when empty
 	contentType string
 	body        []byte
 	sign        func(url string, h http.Header)
@@ -95,12 +97,16 @@ func (c *courier) deliver(r *report) {
 // post returns the status of the answer, 0 when there was none.
 func (c *courier) post(r *report) (int, error) {
 	url := r.url()
-	req, err := http.NewRequestWithContext(c.ctx, http.MethodPost, url, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(c.ctx, cmp.Or(r.method, http.MethodPost), url, bytes.NewReader(r.body))
 	if err != nil {
 		return 0, err
 	}
-	req.Header.Set("Content-Type", r.contentType)
-	r.sign(url, req.Header)
+	if r.contentType != "" {
+		req.Header.Set("Content-Type", r.contentType)
+	}
+	if r.sign != nil {
+		r.sign(url, req.Header)
+	}
 	resp, err := c.client.Do(req)
 	if err != nil {
 		return 0, err

@@ -313,7 +313,7 @@ func (w *world) idle() bool {
 func (w *world) inbox(number string) []InboxMessage {
 	w.t.Helper()
 	a := w.call(http.MethodGet, "/inbox?phone="+number, "")
-	var in []struct{ Channel, To, From, Text, Passcode, ID, At string }
+	var in []struct{ Channel, Carrier, To, From, Text, Passcode, ID, At string }
 	if err := json.Unmarshal(a.body, &in); err != nil || in == nil {
 		w.t.Fatalf("inbox: %v %s", err, a.body)
 	}
@@ -323,7 +323,7 @@ func (w *world) inbox(number string) []InboxMessage {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		out = append(out, InboxMessage{m.Channel, m.To, m.From, m.Text, m.Passcode, m.ID, Stamp{at}})
+		out = append(out, InboxMessage{m.Channel, m.Carrier, m.To, m.From, m.Text, m.Passcode, m.ID, Stamp{at}})
 	}
 	return out
 }

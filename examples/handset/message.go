@@ -25,6 +25,7 @@ const (
 // InboxMessage is a message that reached the phone.
 type InboxMessage struct {
 	Channel  string `json:"channel"`
+	Carrier  string `json:"carrier"`
 	To       string `json:"to"`
 	From     string `json:"from"`
 	Text     string `json:"text"`
@@ -72,7 +73,19 @@ type message struct {
 	denied               bool // the person tapped "I didn't request a code"
 
 	// SMS
+	carrier           string // who brings it; WhatsApp is Meta's alone
 	callback, service string
+	mark              string // the provider's own, which the carrier gives back
+	// tell makes the carrier's report of the i-th state: nil when the carrier says nothing of it, or was not asked to.
+	tell func(m *message, i int) *report
+}
+
+// company is who brings a message.
+func (m *message) company() string {
+	if m.channel == WhatsApp {
+		return "meta"
+	}
+	return m.carrier
 }
 
 func (m *message) state() string { return m.last().State }
@@ -80,12 +93,13 @@ func (m *message) state() string { return m.last().State }
 func (m *message) last() step { return m.steps[len(m.steps)-1] }
 
 func (m *message) inbox() InboxMessage {
-	return InboxMessage{Channel: m.channel, To: m.to, From: m.from, Text: m.text, Passcode: m.passcode, ID: m.id, At: Stamp{m.arrived}}
+	return InboxMessage{Channel: m.channel, Carrier: m.company(), To: m.to, From: m.from, Text: m.text, Passcode: m.passcode, ID: m.id, At: Stamp{m.arrived}}
 }
 
 // messageView is a message as GET /sent and the page show it.
 type messageView struct {
 	Channel  string `json:"channel"`
+	Carrier  string `json:"carrier"`
 	To       string `json:"to"`
 	From     string `json:"from"`
 	Text     string `json:"text"`
@@ -103,7 +117,7 @@ type messageView struct {
 
 func (m *message) view() messageView {
 	v := messageView{
-		Channel: m.channel, To: m.to, From: m.from, Text: m.text, Passcode: m.passcode, ID: m.id,
+		Channel: m.channel, Carrier: m.company(), To: m.to, From: m.from, Text: m.text, Passcode: m.passcode, ID: m.id,
 		Footer: m.footer, Copy: m.wording.copy, Deny: m.wording.deny, Denied: m.denied,
 		Arrived: !m.arrived.IsZero(), State: m.state(), Steps: append([]step(nil), m.steps...), At: m.steps[0].At,
 	}

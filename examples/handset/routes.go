@@ -15,6 +15,9 @@ func (h *Handset) routes() http.Handler {
 	carriers.HandleFunc("/{version}/{id}/messages", h.graphMessages)
 	carriers.HandleFunc("POST /2010-04-01/Accounts/{sid}/Messages.json", h.twilioMessages)
 	carriers.HandleFunc("GET /2010-04-01/Accounts/{sid}/Messages/{message}", h.twilioMessage)
+	carriers.HandleFunc("GET /2010-04-01/Accounts/"+h.cfg.AccountSID+".json", h.twilioAccount)
+	carriers.HandleFunc("GET /2010-04-01/Accounts/{sid}/Balance.json", h.twilioBalance)
+	carriers.HandleFunc("GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json", h.twilioNumbers)
 
 	person := http.NewServeMux()
 	person.HandleFunc("GET /inbox", h.getInbox)

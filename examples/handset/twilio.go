@@ -1,6 +1,7 @@
 package handset
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"encoding/hex"
@@ -72,17 +73,53 @@ func (h *Handset) twilioMessages(w http.ResponseWriter, r *http.Request) {
 		h.twilioFails(w, r, sw.Twilio)
 		return
 	}
-	m, sent := h.acceptSMS(form, sw)
-	if sw.Twilio == answerLost {
-		h.post(sent)
-		panic(http.ErrAbortHandler) // cuts the connection without an answer
+	// A fragment only tunes how Twilio connects; it is neither called nor signed.
+	callback, _, _ := strings.Cut(form.Get("StatusCallback"), "#")
+	m := &message{
+		id: newMessageSID(), carrier: "twilio", to: form.Get("To"), from: cmp.Or(form.Get("From"), h.cfg.SMSFrom), text: form.Get("Body"),
+		callback: callback, service: form.Get("MessagingServiceSid"), tell: h.twilioReport,
 	}
-	h.mu.Lock()
-	body := h.resource(m, m.steps[0])
-	h.mu.Unlock()
-	writeTwilio(w, http.StatusCreated, body)
-	_ = http.NewResponseController(w).Flush() // the answer leaves before the first callback
-	h.post(sent)
+	sent := h.acceptSMS(m, sw)
+	h.answerSMS(w, sw.Twilio, sent, func() {
+		h.mu.Lock()
+		body := h.resource(m, m.steps[0])
+		h.mu.Unlock()
+		writeTwilio(w, http.StatusCreated, body)
+	})
+}
+
+// twilioAccount is GET /2010-04-01/Accounts/{sid}.json.
+func (h *Handset) twilioAccount(w http.ResponseWriter, r *http.Request) {
+	r.SetPathValue("sid", h.cfg.AccountSID) // the only one that has such a page
+	if refusal := h.checkAccount(r); refusal != nil {
+		refusal.write(w)
+		return
+	}
+	writeTwilio(w, http.StatusOK, map[string]string{"sid": h.cfg.AccountSID, "status": "active", "type": "Full", "friendly_name": "Parola"})
+}
+
+// twilioBalance is GET /2010-04-01/Accounts/{sid}/Balance.json.
+func (h *Handset) twilioBalance(w http.ResponseWriter, r *http.Request) {
+	if refusal := h.checkAccount(r); refusal != nil {
+		refusal.write(w)
+		return
+	}
+	writeTwilio(w, http.StatusOK, map[string]string{"account_sid": h.cfg.AccountSID, "balance": "12.34", "currency": "USD"})
+}
+
+// twilioNumbers is GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json.
+func (h *Handset) twilioNumbers(w http.ResponseWriter, r *http.Request) {
+	if refusal := h.checkAccount(r); refusal != nil {
+		refusal.write(w)
+		return
+	}
+	numbers := []any{}
+	if wanted := r.URL.Query().Get("PhoneNumber"); wanted == "" || wanted == h.cfg.SMSFrom {
+		numbers = append(numbers, map[string]any{
+			"phone_number": h.cfg.SMSFrom, "capabilities": map[string]bool{"sms": true, "mms": false, "voice": false, "fax": false},
+		})
+	}
+	writeTwilio(w, http.StatusOK, map[string]any{"incoming_phone_numbers": numbers, "page": 0, "page_size": 50})
 }
 
 // twilioMessage is GET /2010-04-01/Accounts/{sid}/Messages/{message}.json.

@@ -132,8 +132,10 @@ func (h *Handset) enter(m *message, state string, code int) *report {
 	switch {
 	case state == stateDropped:
 		return nil
+	case m.tell != nil:
+		return m.tell(m, len(m.steps)-1)
 	case m.channel == SMS:
-		return h.smsReport(m, len(m.steps)-1)
+		return nil
 	default:
 		return h.statusReport(m, len(m.steps)-1)
 	}

@@ -1,11 +1,16 @@
 package channeltest
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/parola-id/parola/mfa"
 )
 
 // post sends a callback and returns the status of the answer.
@@ -23,45 +28,44 @@ func post(t *testing.T, req *http.Request) int {
 	return resp.StatusCode
 }
 
-func testWrongSignature(t *testing.T, b *bench) {
-	for name, make := range map[string]func(t *testing.T) *http.Request{
-		"of another secret": func(t *testing.T) *http.Request { return b.Callback(t, b.callbackURL, Foreign, newDeliveryID(), 0) },
-		"missing": func(t *testing.T) *http.Request {
-			req := b.Callback(t, b.callbackURL, Current, newDeliveryID(), 0)
-			req.Header.Del(b.SignatureHeader)
-			return req
+func testWrongProof(t *testing.T, b *bench) {
+	cases := map[string]func(proof string) string{
+		"missing":            func(string) string { return "" },
+		"cut short":          func(proof string) string { return proof[:len(proof)-4] },
+		"with more after it": func(proof string) string { return proof + "00" },
+		"of another delivery": func(string) (others string) {
+			other := b.Callback(t, b.callbackURL, Current, newDeliveryID(), 0)
+			b.Proof(t, other, func(proof string) string { others = proof; return proof })
+			return others
 		},
-		"empty": func(t *testing.T) *http.Request {
-			req := b.Callback(t, b.callbackURL, Current, newDeliveryID(), 0)
-			req.Header.Set(b.SignatureHeader, "")
-			return req
-		},
-		"cut short": func(t *testing.T) *http.Request {
-			req := b.Callback(t, b.callbackURL, Current, newDeliveryID(), 0)
-			signature := req.Header.Get(b.SignatureHeader)
-			req.Header.Set(b.SignatureHeader, signature[:len(signature)-4])
-			return req
-		},
-		"of another body": func(t *testing.T) *http.Request {
-			req := b.Callback(t, b.callbackURL, Current, newDeliveryID(), 0)
-			other := b.Callback(t, b.callbackURL, Current, newDeliveryID(), 1)
-			req.Body, req.ContentLength, req.GetBody = other.Body, other.ContentLength, other.GetBody
-			return req
-		},
-	} {
+	}
+	if b.OneProof {
+		delete(cases, "of another delivery")
+	}
+	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {
-			if status := post(t, make(t)); status != http.StatusUnauthorized && status != http.StatusForbidden {
-				t.Errorf("answered %d", status)
-			}
+			req := b.Callback(t, b.callbackURL, Current, newDeliveryID(), 0)
+			b.Proof(t, req, change)
+			wantForbidden(t, post(t, req))
 		})
 	}
+	t.Run("of another secret", func(t *testing.T) {
+		wantForbidden(t, post(t, b.Callback(t, b.callbackURL, Foreign, newDeliveryID(), 0)))
+	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.reports) != 0 {
 		t.Errorf("%d reports were taken", len(b.reports))
 	}
-	if len(b.rejected) != 5 {
+	if len(b.rejected) != len(cases)+1 {
 		t.Errorf("%d were counted: %q", len(b.rejected), b.rejected)
+	}
+}
+
+func wantForbidden(t *testing.T, status int) {
+	t.Helper()
+	if status != http.StatusUnauthorized && status != http.StatusForbidden {
+		t.Errorf("answered %d", status)
 	}
 }
 
@@ -79,7 +83,7 @@ func testRotation(t *testing.T, b *bench) {
 
 func testStorageDown(t *testing.T, b *bench) {
 	b.mu.Lock()
-	b.storage = errors.New("the database is away: " + Number)
+	b.storage = errors.New("the database is away")
 	b.mu.Unlock()
 	req := b.Callback(t, b.callbackURL, Current, newDeliveryID(), 0)
 	resp, err := http.DefaultClient.Do(req)
@@ -114,4 +118,84 @@ func testMethods(t *testing.T, b *bench) {
 			t.Errorf("%s: answered %d", method, status)
 		}
 	}
+}
+
+// testLog gives the channel callbacks of every fate and reads what it logged.
+func testLog(t *testing.T, b *bench) {
+	const padding = 200
+	away := func(err error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.storage = err
+	}
+	for name, make := range map[string]func() *http.Request{
+		"taken":       func() *http.Request { return b.Callback(t, b.callbackURL, Current, newDeliveryID(), padding) },
+		"of a forger": func() *http.Request { return b.Callback(t, b.callbackURL, Foreign, newDeliveryID(), padding) },
+		"too large":   func() *http.Request { return b.Callback(t, b.callbackURL, Current, newDeliveryID(), b.TooLarge) },
+		"not stored": func() *http.Request {
+			away(errors.New("the database is away"))
+			return b.Callback(t, b.callbackURL, Current, newDeliveryID(), padding)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer away(nil)
+			req := make()
+			said := req.URL.RawQuery
+			if req.GetBody != nil {
+				body, err := req.GetBody()
+				if err != nil {
+					t.Fatal(err)
+				}
+				start := [120]byte{}
+				n, _ := io.ReadFull(body, start[:])
+				said += string(start[:n])
+			}
+			post(t, req)
+			for part := range slices.Chunk([]byte(said), 24) {
+				if len(part) == 24 && bytes.Contains([]byte(b.logged()), part) {
+					t.Errorf("%q was logged", part)
+				}
+			}
+		})
+	}
+}
+
+func testCheckRight(t *testing.T, b *bench) {
+	for _, f := range b.check(t, true) {
+		if f.Status == mfa.FindingFailed {
+			t.Errorf("%s failed: %s", f.Name, f.Detail)
+		}
+	}
+}
+
+func testCheckWrong(t *testing.T, b *bench) {
+	failed := 0
+	for _, f := range b.check(t, false) {
+		if f.Status == mfa.FindingFailed {
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Error("nothing was found")
+	}
+}
+
+func (b *bench) check(t *testing.T, right bool) []mfa.Finding {
+	t.Helper()
+	if b.Check == nil {
+		t.Fatal("the harness has no Check")
+	}
+	findings := b.Check(t, b.env(b.HandsetURL), right)
+	for _, f := range findings {
+		if f.Name == "" || f.Status != mfa.FindingOK && f.Advice == "" || strings.Contains(f.Detail+f.Advice, Number[1:]) {
+			t.Errorf("finding %+v", f)
+		}
+	}
+	if len(findings) == 0 {
+		t.Error("it looked at nothing")
+	}
+	if n := len(b.inbox(t)); n != 0 {
+		t.Errorf("it sent %d messages", n)
+	}
+	return findings
 }

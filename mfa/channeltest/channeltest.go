@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +23,8 @@ import (
 // Number is whom the suite writes to.
 const Number = "+393331234567"
 
+const passcode = "049302"
+
 // Env is what a channel under test is configured with.
 type Env struct {
 	// CarrierURL is the base URL of the carrier: the handset, or a server of the suite.
@@ -28,6 +32,8 @@ type Env struct {
 	// CallbackURL is where callbacks go.
 	CallbackURL string
 	HTTPClient  *http.Client
+	// Log is read by the suite: it must never hold a passcode, a number or a carrier's words.
+	Log *slog.Logger
 	// Rejected is the channel's hook for callbacks that were not taken.
 	Rejected func(ctx context.Context, reason string)
 }
@@ -53,14 +59,46 @@ type Refusal struct {
 	Name     string
 	Switches map[string]any
 	Want     mfa.Refused
+	// OK says that the carrier answers with HTTP status 200 nevertheless.
+	OK bool
+}
+
+// Proof gives what a callback proves its origin with to change, and puts back what change returns; with "" the callback
+// has none.
+type Proof func(t *testing.T, r *http.Request, change func(proof string) string)
+
+// HeaderProof is a proof in a header.
+func HeaderProof(name string) Proof {
+	return func(_ *testing.T, r *http.Request, change func(string) string) {
+		proof := change(r.Header.Get(name))
+		if proof == "" {
+			r.Header.Del(name)
+			return
+		}
+		r.Header.Set(name, proof)
+	}
+}
+
+// QueryProof is a proof in the query of the URL.
+func QueryProof(name string) Proof {
+	return func(_ *testing.T, r *http.Request, change func(string) string) {
+		query := r.URL.Query()
+		proof := change(query.Get(name))
+		query.Del(name)
+		if proof != "" {
+			query.Set(name, proof)
+		}
+		r.URL.RawQuery = query.Encode()
+	}
 }
 
 // Harness describes a channel to the suite.
 type Harness struct {
 	// HandsetURL is a running handset, not used by anyone else.
 	HandsetURL string
-	// Kind is the channel's name in the handset's inbox.
-	Kind string
+	// Kind is the channel's name in the handset's inbox, Carrier that of the company in front of it.
+	Kind    string
+	Carrier string
 	// New makes a channel with the secrets Current and Previous. The handset signs with Current.
 	New func(t *testing.T, e Env) Subject
 	// CarrierSwitch is the handset's switch for the answers of this carrier.
@@ -69,10 +107,14 @@ type Harness struct {
 	// Callback makes a signed callback that says delivered about a delivery. padding bytes are added to its body in a
 	// place that the carrier might use.
 	Callback func(t *testing.T, callbackURL string, s Secret, deliveryID string, padding int) *http.Request
-	// SignatureHeader carries the signature of a callback.
-	SignatureHeader string
+	// Proof finds what proves the origin of a callback.
+	Proof Proof
+	// OneProof says that the proof is the same for all callbacks: a password, not a signature.
+	OneProof bool
 	// TooLarge is a padding beyond what the channel reads.
 	TooLarge int
+	// Check makes a channel with the right or with wrong credentials and lets it look at its account on the handset.
+	Check func(t *testing.T, e Env, right bool) []mfa.Finding
 }
 
 // Run tries every clause of the contract.
@@ -92,11 +134,14 @@ func Run(t *testing.T, h Harness) {
 		{"a redirect is not followed", testRedirect},
 		{"an answer without end is not read to its end", testEndlessAnswer},
 		{"errors tell neither passcode nor number", testErrors},
-		{"WH03 a callback with a wrong signature changes nothing", testWrongSignature},
+		{"WH03 a callback without the right proof changes nothing", testWrongProof},
 		{"WH03 both secrets are good while a rotation lasts", testRotation},
 		{"WH04 when storage is down the carrier must send again", testStorageDown},
 		{"WH08 a callback that is too large is refused", testTooLarge},
 		{"other methods are refused", testMethods},
+		{"nothing of a callback is logged", testLog},
+		{"right credentials are found to be right", testCheckRight},
+		{"wrong credentials are found, with what to do about them", testCheckWrong},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, newBench(t, h)) })
 	}
@@ -112,7 +157,9 @@ type bench struct {
 	reports  []mfa.Report
 	rejected []string
 	calls    int
+	status   int // of the carrier's last answer
 	storage  error
+	log      bytes.Buffer
 }
 
 func newBench(t *testing.T, h Harness) *bench {
@@ -120,6 +167,7 @@ func newBench(t *testing.T, h Harness) *bench {
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
+	t.Cleanup(func() { b.wantSilence(t) })
 	b.callbackURL = server.URL + "/callback"
 	b.Subject = h.New(t, b.env(h.HandsetURL))
 	handler = b.Handler(b.receive)
@@ -132,6 +180,7 @@ func (b *bench) env(carrier string) Env {
 	return Env{
 		CarrierURL: carrier, CallbackURL: b.callbackURL,
 		HTTPClient: &http.Client{Transport: counting{b, http.DefaultTransport}},
+		Log:        slog.New(slog.NewTextHandler(logWriter{b}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Rejected: func(_ context.Context, reason string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -149,7 +198,36 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	c.calls++
 	c.mu.Unlock()
-	return c.next.RoundTrip(r)
+	resp, err := c.next.RoundTrip(r)
+	if err == nil {
+		c.mu.Lock()
+		c.status = resp.StatusCode
+		c.mu.Unlock()
+	}
+	return resp, err
+}
+
+type logWriter struct{ *bench }
+
+func (w logWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(p)
+}
+
+func (b *bench) logged() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
+// wantSilence holds after every clause.
+func (b *bench) wantSilence(t *testing.T) {
+	for _, secret := range []string{Number[1:], passcode} {
+		if strings.Contains(b.logged(), secret) {
+			t.Errorf("%q was logged:\n%s", secret, b.logged())
+		}
+	}
 }
 
 func (b *bench) receive(_ context.Context, reports []mfa.Report) error {
@@ -217,6 +295,7 @@ func (b *bench) switches(t *testing.T, s map[string]any) {
 
 type inboxMessage struct {
 	Channel  string `json:"channel"`
+	Carrier  string `json:"carrier"`
 	To       string `json:"to"`
 	Passcode string `json:"passcode"`
 	Text     string `json:"text"`
@@ -240,7 +319,7 @@ func Message(t *testing.T) mfa.Message {
 		t.Fatal(err)
 	}
 	return mfa.Message{
-		DeliveryID: newDeliveryID(), To: to, Passcode: mfa.NewPasscode("049302"), Locale: "it", ValidFor: 5 * time.Minute,
+		DeliveryID: newDeliveryID(), To: to, Passcode: mfa.NewPasscode(passcode), Locale: "it", ValidFor: 5 * time.Minute,
 	}
 }
 

@@ -22,7 +22,7 @@ func testArrives(t *testing.T, b *bench) {
 	}
 	waitFor(t, func() bool { return len(b.inbox(t)) > 0 })
 	got := b.inbox(t)[0]
-	if len(b.inbox(t)) != 1 || got.Channel != b.Kind || got.To != Number || got.Passcode != "049302" || got.ID != sent.MessageID {
+	if len(b.inbox(t)) != 1 || got.Channel != b.Kind || got.To != Number || got.Passcode != passcode || got.Carrier != b.Carrier || got.ID != sent.MessageID {
 		t.Errorf("the phone shows %+v, sent %+v", got, sent)
 	}
 	b.wantCalls(t, 1)
@@ -38,7 +38,7 @@ func testReceipts(t *testing.T, b *bench) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range b.reports {
-		if r.DeliveryID != m.DeliveryID || r.MessageID != sent.MessageID || string(r.Channel) != b.Kind {
+		if r.DeliveryID != m.DeliveryID || r.MessageID != sent.MessageID || string(r.Channel) != b.Kind || r.Carrier != b.Carrier {
 			t.Errorf("report %+v of message %s", r, sent.MessageID)
 		}
 	}
@@ -76,12 +76,25 @@ func testRefusals(t *testing.T, b *bench) {
 			if !errors.As(err, &refused) {
 				t.Fatalf("got %v, want a refusal", err)
 			}
-			if *refused != r.Want {
-				t.Errorf("got %+v, want %+v", *refused, r.Want)
+			if got, want := ofMessage(*refused), ofMessage(r.Want); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if (b.status == http.StatusOK) != r.OK {
+				t.Errorf("the carrier answered %d", b.status)
 			}
 		})
 	}
 	b.wantCalls(t, len(b.Refusals))
+}
+
+// ofMessage fills in the scope that an empty one means.
+func ofMessage(r mfa.Refused) mfa.Refused {
+	if r.Scope == "" {
+		r.Scope = mfa.ScopeMessage
+	}
+	return r
 }
 
 func wantUnknown(t *testing.T, err error) {
@@ -180,7 +193,7 @@ func testErrors(t *testing.T, b *bench) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		_, err := b.Channel.Send(ctx, Message(t))
 		cancel()
-		if err == nil || strings.Contains(err.Error(), Number[1:]) || strings.Contains(err.Error(), "049302") || strings.Contains(err.Error(), "http://") {
+		if err == nil || strings.Contains(err.Error(), Number[1:]) || strings.Contains(err.Error(), passcode) || strings.Contains(err.Error(), "http://") {
 			t.Errorf("%s: %v", position, err)
 		}
 	}

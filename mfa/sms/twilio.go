@@ -2,25 +2,30 @@ package sms
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/parola-id/parola/mfa"
 )
 
-// DefaultBaseURL is Twilio's API.
-const DefaultBaseURL = "https://api.twilio.com"
+const (
+	twilioBaseURL = "https://api.twilio.com"
+	// maxTwilioValidity is the longest that Twilio takes.
+	maxTwilioValidity = 36_000 * time.Second
+	// deliveryParameter carries our own mark in the callback URL: Twilio has no idempotency key, and this is the only way
+	// to recognise a message whose answer was lost.
+	deliveryParameter = "delivery"
+)
 
-// Config says which Twilio account sends, as whom, and where it reports.
-type Config struct {
-	// BaseURL is the API; default https://api.twilio.com.
-	BaseURL string
+// TwilioConfig says which Twilio account sends, and as whom.
+type TwilioConfig struct {
+	Config
 	// AccountSID is AC and 32 hexadecimal digits.
 	AccountSID string
 	// AuthTokens sign callbacks: one, or two while a rotation lasts. The first one also authenticates sends, unless an
@@ -32,73 +37,108 @@ type Config struct {
 	// From is a number or sender id of the account; MessagingServiceSID chooses one. Exactly one of them.
 	From                string
 	MessagingServiceSID string
-	// CallbackURL is the public URL of Handler, as Twilio reaches it. It is signed, so it comes from configuration and
-	// never from a request (WH-02).
-	CallbackURL string
-	// Text writes the message in the person's language.
-	Text func(locale, passcode string) (string, error)
-	// HTTPClient carries the calls; redirects are never followed. Nil is a default one.
-	HTTPClient *http.Client
-	Log        *slog.Logger
-	// Rejected hears of callbacks that were not taken: a short word, never their content. It may be nil.
-	Rejected func(ctx context.Context, reason string)
 }
 
-// Twilio sends passcodes by SMS. It implements mfa.Channel.
+// Twilio sends passcodes through Twilio's Messages API. It implements mfa.Channel.
 type Twilio struct {
-	cfg        Config
-	endpoint   string
-	httpClient *http.Client
+	carrier
+	account  TwilioConfig
+	resource string // the account's URL, without ".json"
 }
 
 var _ mfa.Channel = (*Twilio)(nil)
 
 var (
-	accountForm = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
-	serviceForm = regexp.MustCompile(`^MG[0-9a-fA-F]{32}$`)
+	twilioAccount = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
+	twilioService = regexp.MustCompile(`^MG[0-9a-fA-F]{32}$`)
 )
 
 // NewTwilio returns a channel through Twilio, or says what is missing in the configuration.
-func NewTwilio(c Config) (*Twilio, error) {
+func NewTwilio(c TwilioConfig) (*Twilio, error) {
 	if c.BaseURL == "" {
-		c.BaseURL = DefaultBaseURL
+		c.BaseURL = twilioBaseURL
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
+	var w wants
+	c.check(&w)
+	if err := w.err("twilio"); err != nil {
+		return nil, err
 	}
-	if c.Rejected == nil {
-		c.Rejected = func(context.Context, string) {}
-	}
-	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("sms: %w", err)
-	}
-	return &Twilio{
-		cfg:        c,
-		endpoint:   strings.TrimSuffix(c.BaseURL, "/") + "/2010-04-01/Accounts/" + c.AccountSID + "/Messages.json",
-		httpClient: mfa.CarrierClient(c.HTTPClient),
-	}, nil
+	t := &Twilio{carrier: newCarrier("twilio", c.Config, TwilioCodes()), account: c}
+	t.resource = t.cfg.BaseURL + "/2010-04-01/Accounts/" + c.AccountSID
+	return t, nil
 }
 
-func (c Config) check() error {
-	var errs []error
-	want := func(ok bool, sentence string) {
-		if !ok {
-			errs = append(errs, errors.New(sentence))
-		}
-	}
-	base, err := url.Parse(c.BaseURL)
-	want(err == nil && absolute(base), "the base URL must be absolute")
-	want(accountForm.MatchString(c.AccountSID), "set the account SID: AC and 32 hexadecimal digits")
-	want(len(c.AuthTokens) > 0 && !slices.Contains(c.AuthTokens, ""), "set the auth token: without it no callback can be trusted")
-	want((c.APIKeySID == "") == (c.APIKeySecret == ""), "set both parts of the API key, or none")
-	want((c.From == "") != (c.MessagingServiceSID == ""), "set either the sender or the messaging service SID")
-	want(c.MessagingServiceSID == "" || serviceForm.MatchString(c.MessagingServiceSID), "the messaging service SID is MG and 32 hexadecimal digits")
+func (c TwilioConfig) check(w *wants) {
+	c.Config.check(w)
 	callback, err := url.Parse(c.CallbackURL)
-	want(err == nil && absolute(callback) && callback.RawQuery == "" && callback.Fragment == "" && callback.User == nil &&
-		!strings.Contains(callback.Host, "_"), // Twilio refuses such hosts
-		"the callback URL must be the public URL of this server, absolute and without a query")
-	want(c.Text != nil, "a text is required")
-	return errors.Join(errs...)
+	w.that(err != nil || !strings.Contains(callback.Host, "_"), "Twilio calls no host with an underscore in its name")
+	w.that(twilioAccount.MatchString(c.AccountSID), "set the account SID: AC and 32 hexadecimal digits")
+	w.that(filled(c.AuthTokens), "set the auth token: without it no callback can be trusted")
+	w.that((c.APIKeySID == "") == (c.APIKeySecret == ""), "set both parts of the API key, or none")
+	w.that((c.From == "") != (c.MessagingServiceSID == ""), "set either the sender or the messaging service SID")
+	w.that(c.MessagingServiceSID == "" || twilioService.MatchString(c.MessagingServiceSID),
+		"the messaging service SID is MG and 32 hexadecimal digits")
 }
 
-func absolute(u *url.URL) bool { return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") }
+// Send implements mfa.Channel.
+func (t *Twilio) Send(ctx context.Context, m mfa.Message) (mfa.Sent, error) {
+	text, err := t.text(m)
+	if err != nil {
+		return mfa.Sent{}, err
+	}
+	form := url.Values{
+		"To":             {m.To.Reveal()},
+		"Body":           {text},
+		"StatusCallback": {t.cfg.CallbackURL + "?" + deliveryParameter + "=" + url.QueryEscape(m.DeliveryID)},
+		"ValidityPeriod": {strconv.Itoa(validity(m.ValidFor, time.Second, time.Second, maxTwilioValidity))},
+	}
+	if t.account.MessagingServiceSID != "" {
+		form.Set("MessagingServiceSid", t.account.MessagingServiceSID)
+	} else {
+		form.Set("From", t.account.From)
+	}
+	req, err := http.NewRequest(http.MethodPost, t.resource+"/Messages.json", strings.NewReader(form.Encode()))
+	if err != nil {
+		return mfa.Sent{}, fmt.Errorf("make request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	t.authenticate(req)
+	answer, err := mfa.Call(ctx, t.httpClient, req)
+	if err != nil {
+		return mfa.Sent{}, err
+	}
+	return t.read(answer)
+}
+
+func (t *Twilio) authenticate(req *http.Request) {
+	if t.account.APIKeySID != "" {
+		req.SetBasicAuth(t.account.APIKeySID, t.account.APIKeySecret)
+	} else {
+		req.SetBasicAuth(t.account.AccountSID, t.account.AuthTokens[0])
+	}
+}
+
+// read tells from an answer whether the message was taken.
+func (t *Twilio) read(a mfa.Answer) (mfa.Sent, error) {
+	var parsed struct {
+		SID  string `json:"sid"`
+		Code *int   `json:"code"`
+	}
+	isJSON := json.Unmarshal(a.Body, &parsed) == nil
+	switch {
+	case a.Status >= 200 && a.Status <= 299 && isJSON && parsed.SID != "":
+		return mfa.Sent{MessageID: parsed.SID}, nil
+	case a.Status >= 400 && isJSON && parsed.Code != nil:
+		code := strconv.Itoa(*parsed.Code)
+		if _, documented := t.codes[code]; a.Status >= 500 && !documented {
+			return mfa.Sent{}, fmt.Errorf("carrier answered %d with code %s", a.Status, code)
+		}
+		refused := t.refused(code)
+		if a.Status >= 500 {
+			refused.Scope = mfa.ScopeCarrier
+		}
+		return mfa.Sent{}, refused
+	default:
+		return mfa.Sent{}, notInTheBook(a)
+	}
+}
