@@ -91,8 +91,12 @@ func encrypted(c *pgx.ConnConfig) error {
 }
 
 var dialect = sqlstore.Dialect{
-	Name:       "postgres",
-	ForUpdate:  " FOR UPDATE",
+	Name:     "postgres",
+	Elements: "json_array_elements",
+	Unhex:    "decode(%s, 'hex')",
+	// NO KEY: a receipt that is being inserted holds its delivery against removal, and two transactions that inserted
+	// receipts of one delivery must not wait for each other when they go on to change it.
+	ForUpdate:  " FOR NO KEY UPDATE",
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
 	Clock:      "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
 	Classify:   classify,

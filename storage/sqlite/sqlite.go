@@ -99,6 +99,8 @@ func open(path, synchronous, extra string, connections int) (*sql.DB, error) {
 
 var dialect = sqlstore.Dialect{
 	Name:        "sqlite",
+	Elements:    "json_each",
+	Unhex:       "unhex(%s)",
 	Clock:       "CAST((julianday('now') - 2440587.5) * 86400000 AS BIGINT)",
 	PrepareHere: true,
 	Classify:    classify,

@@ -97,7 +97,7 @@ func testDeliveries(t *testing.T, db Database) {
 		same(t, update(t, d), false)
 		same(t, update(t, d, storage.DeliverySending, storage.DeliveryQueued), true)
 		same(t, must(s.Delivery(ctx, d.ID))(t), d)
-		same(t, must(s.DeliveryByMessage(ctx, d.MessageHash))(t), d)
+		same(t, must(s.DeliveriesByMessage(ctx, []string{d.MessageHash}))(t), []storage.Delivery{d})
 		d.State, d.FailedAt, d.FailureClass, d.FailureCode = storage.DeliveryFailed, noon, "N", "131026"
 		if wins := race(t, 8, db.two(t), func(ctx context.Context, s storage.Store) (bool, error) {
 			return s.UpdateDelivery(ctx, d, storage.DeliverySent)
@@ -108,8 +108,7 @@ func testDeliveries(t *testing.T, db Database) {
 	})
 	t.Run("a message belongs to one delivery, and no message to any", func(t *testing.T) {
 		d, e := seedDelivery(t, s), seedDelivery(t, s)
-		_, err := s.DeliveryByMessage(ctx, "")
-		isError(t, err, storage.ErrNotFound)
+		same(t, must(s.DeliveriesByMessage(ctx, []string{""}))(t), []storage.Delivery{})
 		d.MessageHash, e.MessageHash = "one", "one"
 		same(t, update(t, d, storage.DeliveryQueued), true)
 		refused(t, s, storage.ErrConflict, func(ctx context.Context) error {
@@ -133,19 +132,20 @@ func testDeliveries(t *testing.T, db Database) {
 		d := seedDelivery(t, s)
 		r := storage.Receipt{DeliveryID: d.ID, Status: storage.DeliveryDelivered, At: noon, ReceivedAt: noon}
 		if wins := race(t, 8, db.two(t), func(ctx context.Context, s storage.Store) (bool, error) {
-			return s.InsertReceipt(ctx, r)
+			fresh, err := s.InsertReceipts(ctx, []storage.Receipt{r})
+			return len(fresh) > 0, err
 		}); wins != 1 {
 			t.Errorf("%d were new", wins)
 		}
 		r.Status = storage.DeliveryRead
 		write(t, s, func(ctx context.Context) error {
-			fresh, err := s.InsertReceipt(ctx, r)
-			same(t, fresh, true)
+			fresh, err := s.InsertReceipts(ctx, []storage.Receipt{r})
+			same(t, fresh, []storage.Receipt{r})
 			return err
 		})
 		r.DeliveryID = "none"
 		refused(t, s, storage.ErrNotFound, func(ctx context.Context) error {
-			_, err := s.InsertReceipt(ctx, r)
+			_, err := s.InsertReceipts(ctx, []storage.Receipt{r})
 			return err
 		})
 	})

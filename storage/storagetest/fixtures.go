@@ -23,6 +23,7 @@ func phoneRecord(personID string) storage.PhoneFactor {
 	return storage.PhoneFactor{
 		ID: storage.NewID(), PersonID: personID, Sealed: []byte{0, 1, 0xff}, Hash: "hash of " + personID, Country: "IT",
 		LastTwo: "67", VerifiedAt: noon, CreatedAt: noon, Failures: 2, NoWhatsAppUntil: noon.Add(time.Hour), LastUsedAt: noon,
+		Identity: []byte{7, 0, 0xfe},
 	}
 }
 
@@ -78,7 +79,7 @@ func challengeRecord() storage.Challenge {
 		ID: storage.NewID(), PersonID: "p", PhoneID: "f", AuthRequestID: storage.NewID(), Purpose: storage.PurposeLogin,
 		Nonce: []byte{9, 9}, BrowserHash: []byte{1}, DetailsHash: []byte{2}, KeyID: "k", ClientID: "shop",
 		CorrelationID: "corr", SourceAddr: "192.0.2.1", Locale: "it",
-		PhoneHash: "h", PhoneCountry: "IT", PhoneLastTwo: "67",
+		PhoneHash: "h", PhoneCountry: "IT", PhoneLastTwo: "67", PhonePrefix: "+39333", SMSRefused: "budget",
 		Policy:    storage.ChallengePolicy{Fallback: "allow", NotDeliveredAfter: 35 * time.Second, MaxMessages: 4, WhatsAppFirst: true},
 		CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute), MaxTries: 5, DueAt: noon.Add(20 * time.Second),
 	}
@@ -87,7 +88,8 @@ func challengeRecord() storage.Challenge {
 func deliveryRecord(challengeID string) storage.Delivery {
 	return storage.Delivery{
 		ID: storage.NewID(), ChallengeID: challengeID, Channel: storage.WhatsApp, Carrier: "meta", Trigger: "first",
-		State: storage.DeliveryQueued, CreatedAt: noon, DueAt: noon,
+		State: storage.DeliveryQueued, CreatedAt: noon, DueAt: noon, Tried: []string{"vonage", "infobip"}, Cost: 712,
+		Identity: []byte{0, 0xff},
 	}
 }
 

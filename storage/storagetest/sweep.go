@@ -46,7 +46,7 @@ func testSweeps(t *testing.T, db Database) {
 	t.Run("challenges go with their deliveries and receipts", func(t *testing.T) {
 		old, fresh := seedDelivery(t, s), seedDelivery(t, s)
 		write(t, s, func(ctx context.Context) error {
-			_, err := s.InsertReceipt(ctx, storage.Receipt{DeliveryID: old.ID, Status: storage.DeliverySent})
+			_, err := s.InsertReceipts(ctx, []storage.Receipt{{DeliveryID: old.ID, Status: storage.DeliverySent}})
 			return err
 		})
 		c := challengeRecord()

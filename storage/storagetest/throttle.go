@@ -57,10 +57,10 @@ func testThrottles(t *testing.T, db Database) {
 	t.Run("what is given back can be taken again, and no more than that", func(t *testing.T) {
 		b := storage.Throttle{Key: "back", Interval: time.Minute, Burst: 3}
 		granted(t, noon, b)
-		write(t, s, func(ctx context.Context) error { return s.GiveBack(ctx, noon, "back", "unknown") })
+		write(t, s, func(ctx context.Context) error { return s.GiveBack(ctx, noon, b, storage.Throttle{Key: "unknown"}) })
 		same(t, granted(t, noon, b), 1)
 		for range 10 {
-			write(t, s, func(ctx context.Context) error { return s.GiveBack(ctx, noon, "back") })
+			write(t, s, func(ctx context.Context) error { return s.GiveBack(ctx, noon, b) })
 		}
 		same(t, granted(t, noon, b), 3)
 	})

@@ -210,7 +210,7 @@ func testTransactions(t *testing.T, db Database) {
 		p := personRecord()
 		write(t, seen, func(ctx context.Context) error { return seen.InsertPerson(ctx, p) })
 		must(seen.Person(ctx, p.ID))(t)
-		write(t, seen, func(ctx context.Context) error { return seen.GiveBack(ctx, noon, "x") })
+		write(t, seen, func(ctx context.Context) error { return seen.GiveBack(ctx, noon, storage.Throttle{Key: "x"}) })
 		same(t, ops, []string{"insert", "commit", "select", "update", "commit"})
 	})
 
@@ -276,9 +276,27 @@ func testWritesNeedTransaction(t *testing.T, s storage.Store) {
 		"ClaimQueued":           func() error { return second(s.ClaimQueued(ctx, noon, noon, 1)) },
 		"ClaimAbandoned":        func() error { return second(s.ClaimAbandoned(ctx, noon, 1)) },
 		"UpdateDelivery":        func() error { return second(s.UpdateDelivery(ctx, storage.Delivery{}, storage.DeliverySent)) },
-		"InsertReceipt":         func() error { return second(s.InsertReceipt(ctx, storage.Receipt{})) },
+		"UpdateDeliveries":      func() error { return second(s.UpdateDeliveries(ctx, []storage.DeliveryMove{{}})) },
+		"InsertReceipts":        func() error { return second(s.InsertReceipts(ctx, []storage.Receipt{{}})) },
+		"BindIdentity":          func() error { return second(s.BindIdentity(ctx, "", []byte{1})) },
+		"ForgetIdentity":        func() error { return s.ForgetIdentity(ctx, "") },
+		"NoteSMSRefused":        func() error { return s.NoteSMSRefused(ctx, "", "") },
+		"AdvanceChallenges":     func() error { return s.AdvanceChallenges(ctx, map[string]time.Time{"": noon}) },
+		"OpenCircuit":           func() error { return second(s.OpenCircuit(ctx, storage.Circuit{})) },
+		"ProbeCircuit":          func() error { return second(s.ProbeCircuit(ctx, "", noon, noon)) },
+		"CloseCircuit":          func() error { return second(s.CloseCircuit(ctx, "", true)) },
+		"InsertNotice":          func() error { return s.InsertNotice(ctx, storage.Notice{}) },
+		"ClaimNotices":          func() error { return second(s.ClaimNotices(ctx, noon, noon, 1)) },
+		"SettleNotice":          func() error { return s.SettleNotice(ctx, storage.Notice{}) },
+		"MoveCursor":            func() error { return second(s.MoveCursor(ctx, "", 0, 1)) },
+		"AddDeliveryDays":       func() error { return s.AddDeliveryDays(ctx, storage.DeliveryDay{}) },
+		"AddConversions":        func() error { return s.AddConversions(ctx, storage.Conversion{}) },
+		"PutVerdict":            func() error { return s.PutVerdict(ctx, storage.Verdict{}) },
+		"RemoveVerdict":         func() error { return second(s.RemoveVerdict(ctx, "", "")) },
+		"PutRateCard":           func() error { return s.PutRateCard(ctx, storage.RateCard{}) },
+		"RemoveRateCard":        func() error { return second(s.RemoveRateCard(ctx, "", "")) },
 		"Take":                  func() error { return second(s.Take(ctx, noon, storage.Throttle{Key: "k", Burst: 1})) },
-		"GiveBack":              func() error { return s.GiveBack(ctx, noon, "k") },
+		"GiveBack":              func() error { return s.GiveBack(ctx, noon, storage.Throttle{Key: "k"}) },
 		"CountFailures":         func() error { return third(s.CountFailures(ctx, noon, storage.FailureBudget{Key: "k"})) },
 		"ClearFailures":         func() error { return second(s.ClearFailures(ctx, "k")) },
 		"InsertSigningKey":      func() error { return s.InsertSigningKey(ctx, storage.SigningKey{}) },

@@ -12,13 +12,13 @@ import (
 
 const challengeColumns = `id, person_id, phone_id, auth_request_id, purpose, nonce, browser_hash, details_hash, key_id, client_id,
 	correlation_id, source_addr, locale, policy, created_at, expires_at, tries, max_tries, ended_at, ended_as, fallback_at,
-	identity_bar, due_at, phone_hash, phone_country, phone_last_two`
+	identity_bar, due_at, phone_hash, phone_country, phone_last_two, phone_prefix, sms_refused`
 
 func challengeDest(c *storage.Challenge) []any {
 	return []any{&c.ID, &c.PersonID, &c.PhoneID, &c.AuthRequestID, &c.Purpose, &c.Nonce, &c.BrowserHash, &c.DetailsHash,
 		&c.KeyID, &c.ClientID, &c.CorrelationID, &c.SourceAddr, &c.Locale, jsonOf(&c.Policy), timeOf(&c.CreatedAt),
 		timeOf(&c.ExpiresAt), &c.Tries, &c.MaxTries, timeOf(&c.EndedAt), &c.End, timeOf(&c.FallbackAt), &c.IdentityBar,
-		timeOf(&c.DueAt), &c.PhoneHash, &c.PhoneCountry, &c.PhoneLastTwo}
+		timeOf(&c.DueAt), &c.PhoneHash, &c.PhoneCountry, &c.PhoneLastTwo, &c.PhonePrefix, &c.SMSRefused}
 }
 
 func scanChallenge(r row) (storage.Challenge, error) {
@@ -29,11 +29,11 @@ func scanChallenge(r row) (storage.Challenge, error) {
 
 // InsertChallenge implements storage.Challenges.
 func (s *Store) InsertChallenge(ctx context.Context, c storage.Challenge) error {
-	_, err := s.exec(ctx, `INSERT INTO challenges (`+challengeColumns+`) VALUES `+placeholders(1, 26),
+	_, err := s.exec(ctx, `INSERT INTO challenges (`+challengeColumns+`) VALUES `+placeholders(1, 28),
 		c.ID, c.PersonID, c.PhoneID, c.AuthRequestID, string(c.Purpose), c.Nonce, c.BrowserHash, c.DetailsHash, c.KeyID,
 		c.ClientID, c.CorrelationID, c.SourceAddr, c.Locale, jsonText(c.Policy), ms(c.CreatedAt), ms(c.ExpiresAt), c.Tries,
 		c.MaxTries, ms(c.EndedAt), string(c.End), ms(c.FallbackAt), c.IdentityBar, ms(c.DueAt),
-		c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo)
+		c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo, c.PhonePrefix, c.SMSRefused)
 	return err
 }
 
@@ -124,9 +124,35 @@ func (s *Store) BarIdentity(ctx context.Context, id string) error {
 	return s.affects(ctx, `UPDATE challenges SET identity_bar = TRUE WHERE id = $1`, id)
 }
 
+// NoteSMSRefused implements storage.Challenges.
+func (s *Store) NoteSMSRefused(ctx context.Context, id, reason string) error {
+	return s.affects(ctx, `UPDATE challenges SET sms_refused = $2 WHERE id = $1`, id, reason)
+}
+
 // ScheduleChallenge implements storage.Challenges.
 func (s *Store) ScheduleChallenge(ctx context.Context, id string, due time.Time) error {
 	return s.affects(ctx, `UPDATE challenges SET due_at = $2 WHERE id = $1`, id, ms(due))
+}
+
+// AdvanceChallenges implements storage.Challenges.
+func (s *Store) AdvanceChallenges(ctx context.Context, due map[string]time.Time) error {
+	var rows []cells
+	for id, at := range due {
+		if !at.IsZero() {
+			rows = append(rows, cells{id, at.UnixMilli()})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$1", "key", "due BIGINT")+`),
+			locked AS MATERIALIZED (SELECT id FROM challenges WHERE id IN (SELECT key FROM given)
+				ORDER BY id`+s.dialect.ForUpdate+`)
+		UPDATE challenges SET due_at = given.due FROM given
+		WHERE challenges.id = given.key AND challenges.ended_at IS NULL
+			AND (challenges.due_at IS NULL OR challenges.due_at > given.due) AND challenges.id IN (SELECT id FROM locked)`,
+		rowsText(rows))
+	return err
 }
 
 // LockChallenge implements storage.Challenges.
@@ -136,14 +162,16 @@ func (s *Store) LockChallenge(ctx context.Context, id string, due time.Time) (st
 		phone     storage.PhoneFactor
 	}
 	scan := func(r row) (l locked, err error) {
-		return l, r.Scan(append(challengeDest(&l.challenge), &l.phone.Sealed, timeOf(&l.phone.DisabledAt))...)
+		return l, r.Scan(append(challengeDest(&l.challenge), &l.phone.ID, &l.phone.Sealed, timeOf(&l.phone.DisabledAt),
+			&l.phone.Identity)...)
 	}
 	l, err := changing(scan).one(ctx, s, `UPDATE challenges SET due_at = $2 WHERE id = $1 RETURNING `+challengeColumns+`,
-		(SELECT p.sealed FROM phones p WHERE p.id = phone_id), (SELECT p.disabled_at FROM phones p WHERE p.id = phone_id)`,
+		COALESCE((SELECT p.id FROM phones p WHERE p.id = phone_id), ''), (SELECT p.sealed FROM phones p WHERE p.id = phone_id),
+		(SELECT p.disabled_at FROM phones p WHERE p.id = phone_id), (SELECT p.identity FROM phones p WHERE p.id = phone_id)`,
 		id, ms(due))
-	if l.phone.Sealed != nil {
+	if l.phone.ID != "" {
 		c := l.challenge
-		l.phone.ID, l.phone.PersonID, l.phone.Hash, l.phone.Country, l.phone.LastTwo = c.PhoneID, c.PersonID, c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo
+		l.phone.PersonID, l.phone.Hash, l.phone.Country, l.phone.LastTwo = c.PersonID, c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo
 	}
 	return l.challenge, l.phone, err
 }

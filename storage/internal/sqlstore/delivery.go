@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -9,19 +10,21 @@ import (
 )
 
 const deliveryColumns = `id, challenge_id, channel, carrier, cause, automatic, state, calls, created_at, due_at, sending_at,
-	lease_until, accepted_at, sent_at, delivered_at, read_at, failed_at, message_hash, failure_class, failure_code`
+	lease_until, accepted_at, sent_at, delivered_at, read_at, failed_at, message_hash, failure_class, failure_code,
+	tried, cost, identity`
 
 // deliveriesOrEmpty are the columns of an outer join: an empty delivery where there is none.
 const deliveriesOrEmpty = `COALESCE(d.id, ''), COALESCE(d.challenge_id, ''), COALESCE(d.channel, ''), COALESCE(d.carrier, ''),
 	COALESCE(d.cause, ''), COALESCE(d.automatic, FALSE), COALESCE(d.state, ''), COALESCE(d.calls, 0), d.created_at, d.due_at,
 	d.sending_at, d.lease_until, d.accepted_at, d.sent_at, d.delivered_at, d.read_at, d.failed_at,
-	COALESCE(d.message_hash, ''), COALESCE(d.failure_class, ''), COALESCE(d.failure_code, '')`
+	COALESCE(d.message_hash, ''), COALESCE(d.failure_class, ''), COALESCE(d.failure_code, ''),
+	COALESCE(d.tried, '[]'), COALESCE(d.cost, 0), d.identity`
 
 func deliveryDest(d *storage.Delivery) []any {
 	return []any{&d.ID, &d.ChallengeID, &d.Channel, &d.Carrier, &d.Trigger, &d.Automatic, &d.State, &d.Calls,
 		timeOf(&d.CreatedAt), timeOf(&d.DueAt), timeOf(&d.SendingAt), timeOf(&d.LeaseUntil), timeOf(&d.AcceptedAt),
 		timeOf(&d.SentAt), timeOf(&d.DeliveredAt), timeOf(&d.ReadAt), timeOf(&d.FailedAt), &d.MessageHash, &d.FailureClass,
-		&d.FailureCode}
+		&d.FailureCode, wordsOf(&d.Tried), &d.Cost, &d.Identity}
 }
 
 func scanDelivery(r row) (storage.Delivery, error) {
@@ -32,10 +35,11 @@ func scanDelivery(r row) (storage.Delivery, error) {
 
 // InsertDelivery implements storage.Deliveries.
 func (s *Store) InsertDelivery(ctx context.Context, d storage.Delivery) error {
-	_, err := s.exec(ctx, `INSERT INTO deliveries (`+deliveryColumns+`) VALUES `+placeholders(1, 20),
+	_, err := s.exec(ctx, `INSERT INTO deliveries (`+deliveryColumns+`) VALUES `+placeholders(1, 23),
 		d.ID, d.ChallengeID, string(d.Channel), d.Carrier, d.Trigger, d.Automatic, string(d.State), d.Calls,
 		ms(d.CreatedAt), ms(d.DueAt), ms(d.SendingAt), ms(d.LeaseUntil), ms(d.AcceptedAt), ms(d.SentAt), ms(d.DeliveredAt),
-		ms(d.ReadAt), ms(d.FailedAt), d.MessageHash, d.FailureClass, d.FailureCode)
+		ms(d.ReadAt), ms(d.FailedAt), d.MessageHash, d.FailureClass, d.FailureCode, words(d.Tried), int64(d.Cost),
+		blob(d.Identity))
 	return err
 }
 
@@ -44,10 +48,25 @@ func (s *Store) Delivery(ctx context.Context, id string) (storage.Delivery, erro
 	return reading(scanDelivery).one(ctx, s, `SELECT `+deliveryColumns+` FROM deliveries WHERE id = $1`, id)
 }
 
-// DeliveryByMessage implements storage.Deliveries.
-func (s *Store) DeliveryByMessage(ctx context.Context, messageHash string) (storage.Delivery, error) {
-	return reading(scanDelivery).one(ctx, s, `SELECT `+deliveryColumns+` FROM deliveries
-		WHERE message_hash = $1 AND message_hash <> ''`, messageHash)
+// DeliveriesByID implements storage.Deliveries.
+func (s *Store) DeliveriesByID(ctx context.Context, ids []string) ([]storage.Delivery, error) {
+	return s.deliveriesWhere(ctx, s.dialect.among("id", "$1"), ids)
+}
+
+// DeliveriesByMessage implements storage.Deliveries.
+func (s *Store) DeliveriesByMessage(ctx context.Context, messageHashes []string) ([]storage.Delivery, error) {
+	return s.deliveriesWhere(ctx, "message_hash <> '' AND "+s.dialect.among("message_hash", "$1"), messageHashes)
+}
+
+func (s *Store) deliveriesWhere(ctx context.Context, condition string, values []string) ([]storage.Delivery, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	query := `SELECT ` + deliveryColumns + ` FROM deliveries WHERE ` + condition + ` ORDER BY id`
+	if s.txOf(ctx) != nil {
+		query += s.dialect.ForUpdate
+	}
+	return reading(scanDelivery).all(ctx, s, query, listText(values))
 }
 
 // DeliveriesOf implements storage.Deliveries.
@@ -57,12 +76,13 @@ func (s *Store) DeliveriesOf(ctx context.Context, challengeID string) ([]storage
 }
 
 // ClaimQueued implements storage.Deliveries.
-func (s *Store) ClaimQueued(ctx context.Context, now, leaseUntil time.Time, limit int) ([]storage.Delivery, error) {
+func (s *Store) ClaimQueued(ctx context.Context, now, leaseUntil time.Time, limit int, busy ...string) ([]storage.Delivery, error) {
 	claimed, err := changing(scanDelivery).all(ctx, s, `WITH due AS MATERIALIZED (
-			SELECT id FROM deliveries WHERE state = 'queued' AND due_at <= $1
+			SELECT id FROM deliveries WHERE state = 'queued' AND due_at <= $1 AND NOT `+s.dialect.among("carrier", "$4")+`
 			ORDER BY due_at LIMIT $3`+s.dialect.SkipLocked+`)
 		UPDATE deliveries SET state = 'sending', sending_at = $1, lease_until = $2, calls = calls + 1
-		WHERE id IN (SELECT id FROM due) RETURNING `+deliveryColumns, ms(now), ms(leaseUntil), bounded(limit, 100, 1000))
+		WHERE id IN (SELECT id FROM due) RETURNING `+deliveryColumns,
+		ms(now), ms(leaseUntil), bounded(limit, 100, 1000), listText(busy))
 	slices.SortFunc(claimed, byDue)
 	return claimed, err
 }
@@ -83,33 +103,96 @@ func byDue(a, b storage.Delivery) int { return a.DueAt.Compare(b.DueAt) }
 
 // UpdateDelivery implements storage.Deliveries.
 func (s *Store) UpdateDelivery(ctx context.Context, d storage.Delivery, from ...storage.DeliveryState) (bool, error) {
-	if len(from) == 0 {
-		return false, nil
+	moves := make([]storage.DeliveryMove, len(from))
+	for i, state := range from {
+		moves[i] = storage.DeliveryMove{Delivery: d, From: state}
 	}
-	args := []any{d.ID, string(d.State), ms(d.DueAt), ms(d.SendingAt), ms(d.LeaseUntil), ms(d.AcceptedAt), ms(d.SentAt),
-		ms(d.DeliveredAt), ms(d.ReadAt), ms(d.FailedAt), d.MessageHash, d.FailureClass, d.FailureCode}
-	states := list(len(args), len(from))
-	for _, state := range from {
-		args = append(args, string(state))
-	}
-	return s.once(ctx, `UPDATE deliveries SET state = $2, due_at = $3, sending_at = $4, lease_until = $5, accepted_at = $6,
-			sent_at = $7, delivered_at = $8, read_at = $9, failed_at = $10, message_hash = $11, failure_class = $12,
-			failure_code = $13
-		WHERE id = $1 AND state IN `+states, args...)
+	updated, err := s.UpdateDeliveries(ctx, moves)
+	return len(updated) > 0, err
 }
 
-// InsertReceipt implements storage.Deliveries.
-func (s *Store) InsertReceipt(ctx context.Context, r storage.Receipt) (bool, error) {
-	return s.once(ctx, `INSERT INTO receipts (delivery_id, status, at, received_at, failure_code)
-		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (delivery_id, status) DO NOTHING`,
-		r.DeliveryID, string(r.Status), ms(r.At), ms(r.ReceivedAt), r.FailureCode)
+// UpdateDeliveries implements storage.Deliveries. At most one move of a delivery names the state that is stored.
+func (s *Store) UpdateDeliveries(ctx context.Context, moves []storage.DeliveryMove) ([]string, error) {
+	if len(moves) == 0 {
+		return nil, nil
+	}
+	type move struct {
+		id   string
+		from storage.DeliveryState
+	}
+	seen := make(map[move]bool, len(moves))
+	rows := make([]cells, len(moves))
+	for i, m := range moves {
+		d := m.Delivery
+		if this := (move{d.ID, m.From}); seen[this] {
+			return nil, fmt.Errorf("move delivery %s from %s: %w", d.ID, m.From, errTwice)
+		} else {
+			seen[this] = true
+		}
+		rows[i] = cells{d.ID, string(m.From), string(d.State), d.Carrier, words(d.Tried), int64(d.Cost), ms(d.DueAt),
+			ms(d.SendingAt), ms(d.LeaseUntil), ms(d.AcceptedAt), ms(d.SentAt), ms(d.DeliveredAt), ms(d.ReadAt),
+			ms(d.FailedAt), d.Identity, d.MessageHash, d.FailureClass, d.FailureCode}
+	}
+	return changing(scanString).all(ctx, s, `WITH given AS MATERIALIZED (`+s.dialect.given("$1", "key", "was", "state",
+		"carrier", "tried", "cost BIGINT", "due_at BIGINT", "sending_at BIGINT", "lease_until BIGINT", "accepted_at BIGINT",
+		"sent_at BIGINT", "delivered_at BIGINT", "read_at BIGINT", "failed_at BIGINT", "identity BYTEA", "message_hash",
+		"failure_class", "failure_code")+`),
+			locked AS MATERIALIZED (SELECT id FROM deliveries WHERE id IN (SELECT key FROM given)
+				ORDER BY id`+s.dialect.ForUpdate+`)
+		UPDATE deliveries SET state = given.state, carrier = given.carrier, tried = given.tried, cost = given.cost,
+			due_at = given.due_at, sending_at = given.sending_at, lease_until = given.lease_until,
+			accepted_at = given.accepted_at, sent_at = given.sent_at, delivered_at = given.delivered_at,
+			read_at = given.read_at, failed_at = given.failed_at, identity = given.identity,
+			message_hash = given.message_hash, failure_class = given.failure_class, failure_code = given.failure_code
+		FROM given WHERE deliveries.id = given.key AND deliveries.state = given.was
+			AND deliveries.id IN (SELECT id FROM locked)
+		RETURNING id`, rowsText(rows))
+}
+
+// receiptKey is what a Receipt is unique by.
+type receiptKey struct {
+	deliveryID string
+	status     storage.DeliveryState
+}
+
+// InsertReceipts implements storage.Deliveries. One order of rows for every caller: two nodes with the same receipts do
+// not wait for each other.
+func (s *Store) InsertReceipts(ctx context.Context, receipts []storage.Receipt) ([]storage.Receipt, error) {
+	if len(receipts) == 0 {
+		return nil, nil
+	}
+	rows := make([]cells, len(receipts))
+	for i, r := range receipts {
+		rows[i] = cells{r.DeliveryID, string(r.Status), ms(r.At), ms(r.ReceivedAt), r.FailureCode}
+	}
+	scan := func(r row) (k receiptKey, err error) { return k, r.Scan(&k.deliveryID, &k.status) }
+	inserted, err := changing(scan).all(ctx, s, `WITH given AS MATERIALIZED (`+s.dialect.given("$1", "delivery_id", "status",
+		"at BIGINT", "received_at BIGINT", "failure_code")+`)
+		INSERT INTO receipts (delivery_id, status, at, received_at, failure_code)
+			SELECT delivery_id, status, at, received_at, failure_code FROM given WHERE TRUE ORDER BY delivery_id, status
+		ON CONFLICT (delivery_id, status) DO NOTHING RETURNING delivery_id, status`, rowsText(rows))
+	if err != nil {
+		return nil, err
+	}
+	var fresh []storage.Receipt
+	for _, r := range receipts {
+		i := slices.Index(inserted, receiptKey{r.DeliveryID, r.Status})
+		if i >= 0 {
+			fresh = append(fresh, r)
+			inserted = slices.Delete(inserted, i, i+1) // the same one again is not new
+		}
+	}
+	return fresh, nil
 }
 
 // NextDue implements storage.Deliveries. Each part is the head of a partial index.
-func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
+func (s *Store) NextDue(ctx context.Context, busy ...string) (time.Time, error) {
 	scan := func(r row) (t time.Time, err error) { return t, r.Scan(timeOf(&t)) }
 	return reading(scan).one(ctx, s, `SELECT MIN(due) FROM (
-			SELECT MIN(due_at) AS due FROM deliveries WHERE state = 'queued'
+			SELECT MIN(due_at) AS due FROM deliveries WHERE state = 'queued' AND NOT `+s.dialect.among("carrier", "$1")+`
 			UNION ALL SELECT MIN(lease_until) FROM deliveries WHERE state = 'sending'
-			UNION ALL SELECT MIN(due_at) FROM challenges WHERE due_at IS NOT NULL AND ended_at IS NULL) AS every_due`)
+			UNION ALL SELECT MIN(due_at) FROM notices WHERE state = 'queued'
+			UNION ALL SELECT MIN(lease_until) FROM notices WHERE state = 'sending'
+			UNION ALL SELECT MIN(due_at) FROM challenges WHERE due_at IS NOT NULL AND ended_at IS NULL) AS every_due`,
+		listText(busy))
 }

@@ -16,6 +16,9 @@ const eventColumns = `id, version, at, kind, outcome, reason, severity, person_i
 // appendAtOnce bounds one statement: the SQLite driver looks for each parameter's value among all of them.
 const appendAtOnce = 20
 
+// sealAtOnce bounds one statement and the size of its parameter.
+const sealAtOnce = 200
+
 func scanEvent(r row) (storage.Event, error) {
 	var e storage.Event
 	var sequence *int64
@@ -128,19 +131,28 @@ func (s *Store) UnsealedEvents(ctx context.Context, limit int) ([]storage.Event,
 		bounded(limit, 100, 10000))
 }
 
-// SealEvents implements storage.Events.
+// SealEvents implements storage.Events. Fewer changed rows than seals means that an event is missing, sealed already or
+// named twice; a sequence that exists meets the unique index.
 func (s *Store) SealEvents(ctx context.Context, seals []storage.Seal) error {
 	if err := s.writeEvents(ctx); err != nil {
 		return err
 	}
-	for _, seal := range seals {
-		err := s.affects(ctx, `UPDATE events SET sequence = $2, prev_hash = $3, hash = $4
-			WHERE id = $1 AND sequence IS NULL`, seal.EventID, seal.Sequence, seal.PrevHash, seal.Hash)
-		if errors.Is(err, storage.ErrNotFound) {
-			return storage.ErrConflict
+	for part := range slices.Chunk(seals, sealAtOnce) {
+		rows := make([]cells, len(part))
+		for i, seal := range part {
+			rows[i] = cells{seal.EventID, seal.Sequence, seal.PrevHash, seal.Hash}
 		}
+		n, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$1", "key", "sequence BIGINT", "prev_hash BYTEA",
+			"hash BYTEA")+`),
+				locked AS MATERIALIZED (SELECT id FROM events WHERE sequence IS NULL AND id IN (SELECT key FROM given)
+					ORDER BY id`+s.dialect.ForUpdate+`)
+			UPDATE events SET sequence = given.sequence, prev_hash = given.prev_hash, hash = given.hash FROM given
+			WHERE events.id = given.key AND events.sequence IS NULL AND events.id IN (SELECT id FROM locked)`, rowsText(rows))
 		if err != nil {
 			return err
+		}
+		if n != int64(len(part)) {
+			return storage.ErrConflict
 		}
 	}
 	return nil

@@ -8,25 +8,27 @@ import (
 )
 
 const phoneColumns = `id, person_id, sealed, hash, country, last_two, verified_at, created_at, failures, disabled_at,
-	no_whatsapp_until, last_used_at`
+	no_whatsapp_until, last_used_at, identity`
 
 func scanPhone(r row) (storage.PhoneFactor, error) {
 	var f storage.PhoneFactor
 	err := r.Scan(&f.ID, &f.PersonID, &f.Sealed, &f.Hash, &f.Country, &f.LastTwo, timeOf(&f.VerifiedAt),
-		timeOf(&f.CreatedAt), &f.Failures, timeOf(&f.DisabledAt), timeOf(&f.NoWhatsAppUntil), timeOf(&f.LastUsedAt))
+		timeOf(&f.CreatedAt), &f.Failures, timeOf(&f.DisabledAt), timeOf(&f.NoWhatsAppUntil), timeOf(&f.LastUsedAt),
+		&f.Identity)
 	return f, err
 }
 
 // PutPhone implements storage.Phones.
 func (s *Store) PutPhone(ctx context.Context, f storage.PhoneFactor) error {
 	_, err := s.exec(ctx, `INSERT INTO phones (`+phoneColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		ON CONFLICT (person_id) DO UPDATE SET id = excluded.id, sealed = excluded.sealed, hash = excluded.hash,
 			country = excluded.country, last_two = excluded.last_two, verified_at = excluded.verified_at,
 			created_at = excluded.created_at, failures = excluded.failures, disabled_at = excluded.disabled_at,
-			no_whatsapp_until = excluded.no_whatsapp_until, last_used_at = excluded.last_used_at`,
+			no_whatsapp_until = excluded.no_whatsapp_until, last_used_at = excluded.last_used_at,
+			identity = excluded.identity`,
 		f.ID, f.PersonID, f.Sealed, f.Hash, f.Country, f.LastTwo, ms(f.VerifiedAt), ms(f.CreatedAt), f.Failures,
-		ms(f.DisabledAt), ms(f.NoWhatsAppUntil), ms(f.LastUsedAt))
+		ms(f.DisabledAt), ms(f.NoWhatsAppUntil), ms(f.LastUsedAt), blob(f.Identity))
 	return err
 }
 
@@ -63,6 +65,19 @@ func (s *Store) ClearPhoneFailures(ctx context.Context, id string, now time.Time
 // EnablePhone implements storage.Phones; ErrNotFound when there is no such factor.
 func (s *Store) EnablePhone(ctx context.Context, id string) error {
 	return s.affects(ctx, `UPDATE phones SET failures = 0, disabled_at = NULL WHERE id = $1`, id)
+}
+
+// BindIdentity implements storage.Phones.
+func (s *Store) BindIdentity(ctx context.Context, id string, identity []byte) (bool, error) {
+	if len(identity) == 0 {
+		return false, nil
+	}
+	return s.once(ctx, `UPDATE phones SET identity = $2 WHERE id = $1 AND identity IS NULL`, id, identity)
+}
+
+// ForgetIdentity implements storage.Phones.
+func (s *Store) ForgetIdentity(ctx context.Context, id string) error {
+	return s.affects(ctx, `UPDATE phones SET identity = NULL WHERE id = $1`, id)
 }
 
 // NoteNoWhatsApp implements storage.Phones.

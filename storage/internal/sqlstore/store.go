@@ -34,6 +34,10 @@ type Dialect struct {
 	Name string
 	// ForUpdate is appended to a SELECT whose rows are about to be changed; empty where one writer makes it needless.
 	ForUpdate string
+	// Elements is the function whose rows are the elements of a JSON array, in a column called value.
+	Elements string
+	// Unhex is an expression for the bytes of a text in hexadecimal, which %s stands for.
+	Unhex string
 	// SkipLocked is appended instead of ForUpdate where rows that another node is claiming must be passed over.
 	SkipLocked string
 	// Clock is an expression for the database's time in milliseconds since 1970.

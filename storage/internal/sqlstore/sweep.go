@@ -27,9 +27,11 @@ var sweeps = map[storage.Sweepable][]ended{
 		{"grants", "id", "refresh_until IS NULL AND created_at < $1 AND COALESCE(auth_code_expires_at, created_at) < $1 " +
 			"AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.grant_id = grants.id)"},
 	},
-	storage.SweepTokens:     {{"tokens", "hash", "expires_at < $1"}},
-	storage.SweepAssertions: {{"assertions", "id", "expires_at < $1"}},
-	storage.SweepThrottles:  {{"buckets", "id", "full_at < $1"}, {"failures", "id", "counted_at < $1 AND (shut_at = 0 OR failures < shut_at)"}},
+	storage.SweepTokens:       {{"tokens", "hash", "expires_at < $1"}},
+	storage.SweepAssertions:   {{"assertions", "id", "expires_at < $1"}},
+	storage.SweepThrottles:    {{"buckets", "id", "full_at < $1"}, {"failures", "id", "counted_at < $1 AND (shut_at = 0 OR failures < shut_at)"}},
+	storage.SweepConversions:  {{"conversions", "prefix, country, channel, instant, hour", "hour < $1"}},
+	storage.SweepDeliveryDays: {{"delivery_days", "day, country, channel, carrier, language", "day < $1"}},
 }
 
 // Sweep implements storage.Sweeper.
@@ -46,16 +48,18 @@ func (s *Store) Sweep(ctx context.Context, kind storage.Sweepable, before time.T
 		if removed >= limit {
 			break
 		}
-		bound := before.UnixMilli()
+		bound := any(before.UnixMilli())
 		switch part.table {
 		case "buckets":
 			bound = before.UnixMicro()
 		case "failures":
 			bound = before.Add(-failureMemory).UnixMilli()
+		case "delivery_days":
+			bound = before.UTC().Format(time.DateOnly)
 		}
 		n, err := s.exec(ctx, `WITH over AS MATERIALIZED (SELECT `+part.key+` FROM `+part.table+` WHERE `+part.where+
 			` LIMIT $2`+s.dialect.SkipLocked+`)
-			DELETE FROM `+part.table+` WHERE `+part.key+` IN (SELECT `+part.key+` FROM over)`, bound, limit-removed)
+			DELETE FROM `+part.table+` WHERE (`+part.key+`) IN (SELECT `+part.key+` FROM over)`, bound, limit-removed)
 		if err != nil {
 			return removed, err
 		}

@@ -11,15 +11,13 @@ import (
 	"github.com/parola-id/parola/storage"
 )
 
-// A bucket by GCRA is one number: full_at, the moment at which it will be full again, in microseconds. Taking one moves
-// it spacing further, and is refused when it would then be more than tolerance ahead of now. spacing and tolerance are
-// columns so that one statement can take from buckets of different sizes; excluded.full_at − excluded.spacing is now.
+// A bucket by GCRA is one number: full_at, the moment at which it will be full again, in microseconds. Taking from it
+// moves that spacing further for each one taken, and is refused when it would then be more than tolerance ahead of now.
+// Both are columns so that one statement can take from buckets of different sizes; excluded.full_at − now is what this
+// taking costs. NOW stands for the parameter with the present.
 const takeTail = ` ON CONFLICT (id) DO UPDATE SET spacing = excluded.spacing, tolerance = excluded.tolerance,
-		full_at = excluded.spacing + CASE WHEN buckets.full_at > excluded.full_at - excluded.spacing
-			THEN buckets.full_at ELSE excluded.full_at - excluded.spacing END
-	WHERE excluded.tolerance + excluded.full_at - excluded.spacing >= excluded.spacing
-		+ CASE WHEN buckets.full_at > excluded.full_at - excluded.spacing
-			THEN buckets.full_at ELSE excluded.full_at - excluded.spacing END
+		full_at = excluded.full_at + CASE WHEN buckets.full_at > NOW THEN buckets.full_at - NOW ELSE 0 END
+	WHERE excluded.tolerance + NOW >= excluded.full_at + CASE WHEN buckets.full_at > NOW THEN buckets.full_at - NOW ELSE 0 END
 	RETURNING id`
 
 var errTwice = errors.New("the same key is named twice")
@@ -30,7 +28,7 @@ func (s *Store) Take(ctx context.Context, now time.Time, buckets ...storage.Thro
 		return nil, nil
 	}
 	for _, b := range buckets {
-		if b.Burst < 1 { // a bucket that holds nothing: time alone does not help
+		if costOf(b) > int64(b.Burst) { // more than it ever holds: time alone does not help
 			return &storage.Refusal{Key: b.Key}, nil
 		}
 	}
@@ -42,22 +40,27 @@ func (s *Store) Take(ctx context.Context, now time.Time, buckets ...storage.Thro
 			return nil, fmt.Errorf("take from bucket %s: %w", b.Key, errTwice)
 		}
 		spacing := spacingOf(b)
-		args = append(args, b.Key, now.UnixMicro()+spacing, spacing, spacing*int64(b.Burst))
+		args = append(args, b.Key, now.UnixMicro()+costOf(b)*spacing, spacing, spacing*int64(b.Burst))
 	}
+	args = append(args, now.UnixMicro())
+	tail := strings.ReplaceAll(takeTail, "NOW", "CAST($"+number(len(args))+" AS BIGINT)")
 	taken, err := changing(scanString).all(ctx, s, `INSERT INTO buckets (id, full_at, spacing, tolerance) VALUES `+
-		placeholders(len(ordered), 4)+takeTail, args...)
+		placeholders(len(ordered), 4)+tail, args...)
 	if err != nil || len(taken) == len(buckets) {
 		return nil, err
 	}
-	if err := s.GiveBack(ctx, now, taken...); err != nil {
+	back := slices.DeleteFunc(ordered, func(b storage.Throttle) bool { return !slices.Contains(taken, b.Key) })
+	if err := s.GiveBack(ctx, now, back...); err != nil {
 		return nil, err
 	}
 	return s.refusal(ctx, buckets, taken)
 }
 
+func costOf(b storage.Throttle) int64 { return max(b.Cost, 1) }
+
 func spacingOf(b storage.Throttle) int64 { return max(b.Interval.Microseconds(), 1) }
 
-// refusal tells of the first bucket that was not taken when it will have one again.
+// refusal tells of the first bucket that was not taken when it will have enough again.
 func (s *Store) refusal(ctx context.Context, buckets []storage.Throttle, taken []string) (*storage.Refusal, error) {
 	for _, b := range buckets {
 		if slices.Contains(taken, b.Key) {
@@ -68,7 +71,7 @@ func (s *Store) refusal(ctx context.Context, buckets []storage.Throttle, taken [
 		if err != nil {
 			return nil, err
 		}
-		free := fullAt - spacingOf(b)*int64(b.Burst-1)
+		free := fullAt - spacingOf(b)*(int64(b.Burst)-costOf(b))
 		return &storage.Refusal{Key: b.Key, RetryAt: ceilMilli(free)}, nil
 	}
 	return nil, errors.New("take: the database changed more buckets than were named")
@@ -77,18 +80,25 @@ func (s *Store) refusal(ctx context.Context, buckets []storage.Throttle, taken [
 // ceilMilli rounds up: a retry at the time that was told must succeed.
 func ceilMilli(micro int64) time.Time { return time.UnixMilli((micro + 999) / 1000).UTC() }
 
-// GiveBack implements storage.Throttles.
-func (s *Store) GiveBack(ctx context.Context, now time.Time, keys ...string) error {
-	if len(keys) == 0 {
+// GiveBack implements storage.Throttles. A bucket named twice gets both.
+func (s *Store) GiveBack(ctx context.Context, now time.Time, buckets ...storage.Throttle) error {
+	costs := make(map[string]int64, len(buckets))
+	for _, b := range buckets {
+		costs[b.Key] += costOf(b)
+	}
+	if len(costs) == 0 {
 		return nil
 	}
-	args := []any{now.UnixMicro()}
-	for _, key := range keys {
-		args = append(args, key)
+	var rows []cells
+	for key, cost := range costs {
+		rows = append(rows, cells{key, cost})
 	}
-	_, err := s.exec(ctx, `WITH named AS MATERIALIZED (
-			SELECT id FROM buckets WHERE full_at > $1 AND id IN `+list(1, len(keys))+` ORDER BY id`+s.dialect.ForUpdate+`)
-		UPDATE buckets SET full_at = full_at - spacing WHERE id IN (SELECT id FROM named)`, args...)
+	_, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$2", "key", "cost BIGINT")+`),
+			locked AS MATERIALIZED (SELECT id FROM buckets WHERE full_at > $1 AND id IN (SELECT key FROM given)
+				ORDER BY id`+s.dialect.ForUpdate+`)
+		UPDATE buckets SET full_at = CASE WHEN full_at - given.cost * spacing > $1 THEN full_at - given.cost * spacing ELSE $1 END
+		FROM given WHERE buckets.id = given.key AND buckets.full_at > $1 AND buckets.id IN (SELECT id FROM locked)`,
+		now.UnixMicro(), rowsText(rows))
 	return err
 }
 

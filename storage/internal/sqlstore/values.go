@@ -32,6 +32,14 @@ func (s timeScanner) Scan(value any) error {
 	return nil
 }
 
+// blob is bytes as stored: NULL for none.
+func blob(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
 // milli brings a time inside a JSON record to the precision and zone of every other.
 func milli(t time.Time) time.Time {
 	if t.IsZero() {
