@@ -37,6 +37,12 @@ func Run(t *testing.T, fresh func(t testing.TB) Database) {
 		{"signing keys", testSigningKeys},
 		{"events", testEvents},
 		{"leases", testLeases},
+		{"batches", testBatches},
+		{"circuits", testCircuits},
+		{"notices", testNotices},
+		{"ledger", testLedger},
+		{"verdicts", testVerdicts},
+		{"rate cards", testRateCards},
 		{"sweeps", testSweeps},
 		{"text from outside", testText},
 	} {
