@@ -25,14 +25,22 @@ const (
 // button, which the API calls a url button whatever it was created as.
 type (
 	sendRequest struct {
-		Product       string       `json:"messaging_product"`
-		RecipientType string       `json:"recipient_type"`
-		To            string       `json:"to"`
-		Type          string       `json:"type"`
-		Template      sendTemplate `json:"template"`
+		Product       string `json:"messaging_product"`
+		RecipientType string `json:"recipient_type"`
+		// To begins with "+": without it Meta puts the business's own country code in front, and a stranger gets the passcode.
+		To       string        `json:"to"`
+		Type     string        `json:"type"`
+		Template *sendTemplate `json:"template,omitempty"`
+		Text     *sendText     `json:"text,omitempty"`
+		// Identity makes Meta deliver only while the account still has this key.
+		Identity string `json:"recipient_identity_key_hash,omitempty"`
 		// Callback comes back with every status. The API has no idempotency key: this is the only way to recognise a
 		// message whose answer was lost.
-		Callback string `json:"biz_opaque_callback_data"`
+		Callback string `json:"biz_opaque_callback_data,omitempty"`
+	}
+	sendText struct {
+		PreviewURL bool   `json:"preview_url"`
+		Body       string `json:"body"`
 	}
 	sendTemplate struct {
 		Name       string          `json:"name"`
@@ -66,33 +74,43 @@ type sendAnswer struct {
 	} `json:"error"`
 }
 
+// codeNoTemplate is our word for a message that was not tried because no language of the template may be sent.
+const codeNoTemplate = "template_held"
+
 // Send implements mfa.Channel. A template that is missing in the person's language was not sent and is tried once in
 // the default language; nothing else is ever repeated here.
 func (c *Channel) Send(ctx context.Context, m mfa.Message) (mfa.Sent, error) {
-	lang := c.templateLanguage(m.Locale)
-	sent, err := c.send(ctx, m, lang)
+	usable := c.languages.only(c.cfg.Usable)
+	if len(usable.codes) == 0 {
+		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassFallback, Code: codeNoTemplate}, NotSent: true}
+	}
+	lang := usable.forLocale(m.Locale)
+	sent, err := c.sendTemplate(ctx, m, lang)
 	var refused *mfa.Refused
-	if fallback := c.cfg.Languages[0]; lang != fallback && errors.As(err, &refused) && refused.Code == strconv.Itoa(codeTemplateMissing) {
+	if fallback := usable.codes[0]; lang != fallback && errors.As(err, &refused) && refused.Code == strconv.Itoa(codeTemplateMissing) {
 		c.cfg.Log.Warn("template is not approved in a configured language", "template", c.cfg.Template, "language", lang)
-		return c.send(ctx, m, fallback)
+		return c.sendTemplate(ctx, m, fallback)
 	}
 	return sent, err
 }
 
-func (c *Channel) send(ctx context.Context, m mfa.Message, lang string) (mfa.Sent, error) {
+func (c *Channel) sendTemplate(ctx context.Context, m mfa.Message, lang string) (mfa.Sent, error) {
 	passcode := []sendParameter{{Type: "text", Text: m.Passcode.Reveal()}}
-	body, err := json.Marshal(sendRequest{
-		Product: "whatsapp", RecipientType: "individual", Type: "template",
-		To: m.To.Reveal(), // with "+": without it Meta puts the business's own country code in front
-		Template: sendTemplate{
+	return c.send(ctx, sendRequest{
+		Type: "template", To: m.To.Reveal(), Identity: m.Identity, Callback: m.DeliveryID,
+		Template: &sendTemplate{
 			Name: c.cfg.Template, Language: sendLanguage{Code: lang},
 			Components: []sendComponent{
 				{Type: "body", Parameters: passcode},
 				{Type: "button", SubType: "url", Index: "0", Parameters: passcode},
 			},
 		},
-		Callback: m.DeliveryID,
 	})
+}
+
+func (c *Channel) send(ctx context.Context, m sendRequest) (mfa.Sent, error) {
+	m.Product, m.RecipientType = "whatsapp", "individual"
+	body, err := json.Marshal(m)
 	if err != nil {
 		return mfa.Sent{}, fmt.Errorf("encode message: %w", err)
 	}
@@ -120,9 +138,9 @@ func read(a mfa.Answer) (mfa.Sent, error) {
 		// A page from somewhere in front of the API. It does not say that nothing was sent, so nothing is repeated here.
 		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassRetry, Code: httpCode(a.Status), Scope: mfa.ScopeCarrier}}
 	case a.Status >= 300:
-		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassConfig, Code: httpCode(a.Status)}, NotSent: true}
+		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassConfig, Code: httpCode(a.Status), Scope: mfa.ScopeCarrier}, NotSent: true}
 	case isJSON && len(parsed.Messages) > 0 && parsed.Messages[0].Status == "paused":
-		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassConfig, Code: "message_paused"}, NotSent: true}
+		return mfa.Sent{}, &mfa.Refused{Failure: mfa.Failure{Class: mfa.ClassConfig, Code: "message_paused", Scope: mfa.ScopeCarrier}, NotSent: true}
 	case isJSON && len(parsed.Messages) > 0 && parsed.Messages[0].ID != "":
 		return mfa.Sent{MessageID: parsed.Messages[0].ID}, nil
 	default:
@@ -131,10 +149,7 @@ func read(a mfa.Answer) (mfa.Sent, error) {
 }
 
 func refusal(code, status int, transient bool) *mfa.Refused {
-	r := &mfa.Refused{Failure: failure(code, status >= 500 || transient), NotSent: true}
-	if status >= 500 {
-		r.Scope = mfa.ScopeCarrier
-	}
+	r := &mfa.Refused{Failure: failure(code, status >= 500, transient), NotSent: true}
 	if code == codePairRate {
 		r.RetryAfter = pairRateWait
 	}

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/text/language"
-
 	"github.com/parola-id/parola/mfa"
 )
 
@@ -34,6 +32,14 @@ type Config struct {
 	Template string
 	// Languages are the template's approved languages in Meta's spelling (en_US, pt_BR); the first is the default.
 	Languages []string
+	// Usable says whether the template may be sent in one of Languages at the moment. Nil is always.
+	Usable func(language string) bool
+	// WarnText is the text of a message without a passcode, in a language of the person; kind is the warning's. Without
+	// it Warn refuses.
+	WarnText func(locale, kind string) (string, error)
+	// AccountID is the WhatsApp Business Account, and DisplayNumber the business number itself. Where they are set, what
+	// Meta says of other accounts and numbers of the same app is left out.
+	AccountID, DisplayNumber string
 	// HTTPClient carries the calls; redirects are never followed. Nil is a default one.
 	HTTPClient *http.Client
 	Log        *slog.Logger
@@ -41,17 +47,23 @@ type Config struct {
 	Rejected func(ctx context.Context, reason string)
 }
 
-// Channel sends passcodes on WhatsApp. It implements mfa.Channel.
+// Channel sends passcodes and warnings on WhatsApp. It implements mfa.Channel and mfa.Warner.
 type Channel struct {
 	cfg        Config
 	endpoint   string
 	httpClient *http.Client
-	matcher    language.Matcher
+	languages  languages
 	// large is what large webhooks wait their turn in.
 	large chan struct{}
 }
 
-var _ mfa.Channel = (*Channel)(nil)
+var (
+	_ mfa.Channel = (*Channel)(nil)
+	_ mfa.Warner  = (*Channel)(nil)
+)
+
+// Carrier is Meta's name in deliveries, events and circuits.
+const Carrier = "meta"
 
 // DefaultBaseURL is the Graph API.
 const DefaultBaseURL = "https://graph.facebook.com"
@@ -73,22 +85,24 @@ func New(c Config) (*Channel, error) {
 	if c.Rejected == nil {
 		c.Rejected = func(context.Context, string) {}
 	}
+	if c.Usable == nil {
+		c.Usable = func(string) bool { return true }
+	}
+	if c.WarnText == nil {
+		c.WarnText = func(string, string) (string, error) { return "", errors.New("no text is configured") }
+	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("whatsapp: %w", err)
 	}
-	tags := make([]language.Tag, len(c.Languages))
-	for i, code := range c.Languages {
-		tag, err := language.Parse(strings.ReplaceAll(code, "_", "-"))
-		if err != nil {
-			return nil, fmt.Errorf("whatsapp: template language %q is not one of Meta's codes, such as en_US", code)
-		}
-		tags[i] = tag
+	languages, err := parseLanguages(c.Languages)
+	if err != nil {
+		return nil, fmt.Errorf("whatsapp: %w", err)
 	}
 	return &Channel{
 		cfg:        c,
 		endpoint:   strings.TrimSuffix(c.BaseURL, "/") + "/" + c.Version + "/" + c.PhoneNumberID + "/messages",
 		httpClient: mfa.CarrierClient(c.HTTPClient),
-		matcher:    language.NewMatcher(tags),
+		languages:  languages,
 		large:      make(chan struct{}, largeAtOnce),
 	}, nil
 }
@@ -109,18 +123,7 @@ func (c Config) check() error {
 	want(c.VerifyToken != "", "set the verify token of the webhook")
 	want(templateForm.MatchString(c.Template), "set the name of the approved authentication template")
 	want(len(c.Languages) > 0, "set at least one language of the template")
+	want(c.AccountID == "" || idForm.MatchString(c.AccountID), "the account id is the WhatsApp Business Account's: digits")
+	want(c.DisplayNumber == "" || len(digits(c.DisplayNumber)) >= 7, "the display number is an international number")
 	return errors.Join(errs...)
-}
-
-// templateLanguage is the template's language nearest to the person's.
-func (c *Channel) templateLanguage(locale string) string {
-	tag, err := language.Parse(locale)
-	if err != nil {
-		return c.cfg.Languages[0]
-	}
-	_, i, confidence := c.matcher.Match(tag)
-	if confidence == language.No {
-		return c.cfg.Languages[0]
-	}
-	return c.cfg.Languages[i]
 }

@@ -1,7 +1,6 @@
 package whatsapp_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -59,10 +58,18 @@ func newChannel(t *testing.T, e channeltest.Env) *whatsapp.Channel {
 	return c
 }
 
+// unheard fails when a bulletin comes.
+func unheard(t *testing.T) func(context.Context, []mfa.Bulletin) error {
+	return func(_ context.Context, bs []mfa.Bulletin) error {
+		t.Errorf("heard %+v", bs)
+		return nil
+	}
+}
+
 func TestContract(t *testing.T) {
 	h, url := newHandset(t)
 	refused := func(class mfa.Class, code string, change ...func(*mfa.Refused)) mfa.Refused {
-		r := mfa.Refused{Failure: mfa.Failure{Class: class, Code: code}, NotSent: true}
+		r := mfa.Refused{Failure: mfa.Failure{Class: class, Code: code, Scope: mfa.ScopeMessage}, NotSent: true}
 		for _, f := range change {
 			f(&r)
 		}
@@ -78,15 +85,17 @@ func TestContract(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := newChannel(t, e)
-			return channeltest.Subject{Channel: c, Handler: c.Handler}
+			return channeltest.Subject{Channel: c, Handler: func(receive func(context.Context, []mfa.Report) error) http.Handler {
+				return c.Handler(receive, unheard(t))
+			}}
 		},
 		Refusals: []channeltest.Refusal{
 			{Name: "not on WhatsApp", Switches: map[string]any{"no_whatsapp": "refused"}, Want: refused(mfa.ClassNumber, "131026")},
 			{Name: "something went wrong", Switches: meta("131000"), Want: refused(mfa.ClassRetry, "131000", down)},
 			{Name: "unavailable", Switches: meta("131016"), Want: refused(mfa.ClassRetry, "131016", down)},
-			{Name: "throughput", Switches: meta("130429"), Want: refused(mfa.ClassRetry, "130429")},
+			{Name: "throughput", Switches: meta("130429"), Want: refused(mfa.ClassRetry, "130429", down)},
 			{Name: "pair rate: not before 6 s", Switches: meta("131056"), Want: refused(mfa.ClassRetry, "131056", sixSeconds)},
-			{Name: "access token", Switches: meta("190"), Want: refused(mfa.ClassConfig, "190")},
+			{Name: "access token", Switches: meta("190"), Want: refused(mfa.ClassConfig, "190", down)},
 		},
 		Callback: func(t *testing.T, callbackURL string, s channeltest.Secret, deliveryID string, padding int) *http.Request {
 			status := fmt.Sprintf(`{"id":"wamid.x","status":"delivered","timestamp":"1790000003","biz_opaque_callback_data":%q}`, deliveryID)
@@ -117,18 +126,30 @@ func signed(t *testing.T, url, secret, body string) *http.Request {
 	return req
 }
 
-// reportsOf delivers a signed notification and returns what came of it.
-func reportsOf(t *testing.T, body string) (reports []mfa.Report, status int, rejected []string) {
+// heard delivers a signed notification and returns what came of it.
+func heard(t *testing.T, c *whatsapp.Channel, body string) (reports []mfa.Report, bulletins []mfa.Bulletin, status int) {
 	t.Helper()
-	c := newChannel(t, channeltest.Env{CarrierURL: "https://example.com", Rejected: func(_ context.Context, reason string) {
-		rejected = append(rejected, reason)
-	}})
 	w := httptest.NewRecorder()
 	c.Handler(func(_ context.Context, r []mfa.Report) error {
 		reports = append(reports, r...)
 		return nil
+	}, func(_ context.Context, b []mfa.Bulletin) error {
+		bulletins = append(bulletins, b...)
+		return nil
 	}).ServeHTTP(w, signed(t, "http://example.com/", secrets[channeltest.Current], body))
-	return reports, w.Code, rejected
+	return reports, bulletins, w.Code
+}
+
+// reportsOf is heard for what says nothing but of messages.
+func reportsOf(t *testing.T, body string) (reports []mfa.Report, status int, rejected []string) {
+	t.Helper()
+	reports, bulletins, status := heard(t, newChannel(t, channeltest.Env{CarrierURL: "https://example.com", Rejected: func(_ context.Context, reason string) {
+		rejected = append(rejected, reason)
+	}}), body)
+	if len(bulletins) > 0 {
+		t.Errorf("heard %+v", bulletins)
+	}
+	return reports, status, rejected
 }
 
 // Meta's documented vector: the signature covers the bytes as they were sent, escapes and all.
@@ -145,7 +166,7 @@ func TestWH01_TheSignatureCoversTheRawBody(t *testing.T) {
 		req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		req.Header.Set("X-Hub-Signature-256", signature)
 		w := httptest.NewRecorder()
-		c.Handler(func(context.Context, []mfa.Report) error { return nil }).ServeHTTP(w, req)
+		c.Handler(func(context.Context, []mfa.Report) error { return nil }, unheard(t)).ServeHTTP(w, req)
 		return w.Code
 	}
 	if got := post(body, vector); got != http.StatusOK {
@@ -162,7 +183,7 @@ func TestWH01_TheSignatureCoversTheRawBody(t *testing.T) {
 func TestWH01_TheHandshakeComparesTheToken(t *testing.T) {
 	h, url := newHandset(t)
 	c := newChannel(t, channeltest.Env{CarrierURL: url})
-	server := httptest.NewServer(c.Handler(nil))
+	server := httptest.NewServer(c.Handler(nil, nil))
 	defer server.Close()
 	if err := h.SetWebhookURL(server.URL); err != nil {
 		t.Fatal(err)
@@ -181,14 +202,14 @@ func TestWH01_TheHandshakeComparesTheToken(t *testing.T) {
 		"too much echo": "hub.mode=subscribe&hub.verify_token=verify+token&hub.challenge=" + strings.Repeat("1", 300),
 	} {
 		w := httptest.NewRecorder()
-		c.Handler(nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?"+query, nil))
+		c.Handler(nil, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?"+query, nil))
 		if w.Code != http.StatusForbidden || w.Body.Len() != 0 {
 			t.Errorf("%s: answered %d %q", name, w.Code, w.Body)
 		}
 	}
 	t.Run("the echo is plain text", func(t *testing.T) {
 		w := httptest.NewRecorder()
-		c.Handler(nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?hub.mode=subscribe&hub.verify_token=verify+token&hub.challenge=%3Cscript%3E", nil))
+		c.Handler(nil, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?hub.mode=subscribe&hub.verify_token=verify+token&hub.challenge=%3Cscript%3E", nil))
 		if w.Body.String() != "<script>" || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("answered %v %q", w.Header(), w.Body)
 		}
@@ -199,14 +220,16 @@ func TestNotification(t *testing.T) {
 	status := func(s, more string) string {
 		return `{"id":"wamid.1","status":"` + s + `","timestamp":"1790000001","biz_opaque_callback_data":"ours"` + more + `}`
 	}
-	base := mfa.Report{Channel: mfa.WhatsApp, DeliveryID: "ours", MessageID: "wamid.1", At: time.Unix(1790000001, 0).UTC()}
+	base := mfa.Report{Channel: mfa.WhatsApp, Carrier: "meta", DeliveryID: "ours", MessageID: "wamid.1", At: time.Unix(1790000001, 0).UTC()}
 	with := func(change func(*mfa.Report)) []mfa.Report {
 		r := base
 		change(&r)
 		return []mfa.Report{r}
 	}
 	failedWith := func(class mfa.Class, code string) []mfa.Report {
-		return with(func(r *mfa.Report) { r.Status, r.Failure = mfa.StatusFailed, mfa.Failure{Class: class, Code: code} })
+		return with(func(r *mfa.Report) {
+			r.Status, r.Failure = mfa.StatusFailed, mfa.Failure{Class: class, Code: code, Scope: mfa.ScopeMessage}
+		})
 	}
 	tests := []struct {
 		name, body string
@@ -221,15 +244,16 @@ func TestNotification(t *testing.T) {
 		{"failed without a code", envelope(`"statuses":[` + status("failed", "") + `]`), failedWith(mfa.ClassFallback, "none")},
 		{"a time that is a number", envelope(`"statuses":[{"id":"wamid.1","status":"sent","timestamp":1790000001,"biz_opaque_callback_data":"ours"}]`), with(func(r *mfa.Report) { r.Status = mfa.StatusSent })},
 		{"no time", envelope(`"statuses":[{"id":"wamid.1","status":"sent","timestamp":"soon","biz_opaque_callback_data":"ours"}]`), with(func(r *mfa.Report) { r.Status, r.At = mfa.StatusSent, time.Time{} })},
-		{"WH08 one that cannot be read does not lose the others", envelope(`"statuses":[{"id":7},null,"x",` + status("read", "") + `]`), append([]mfa.Report{{Channel: mfa.WhatsApp}}, with(func(r *mfa.Report) { r.Status = mfa.StatusRead })...)},
+		{"WH08 one that cannot be read does not lose the others", envelope(`"statuses":[{"id":7},null,"x",` + status("read", "") + `]`), append([]mfa.Report{{Channel: mfa.WhatsApp, Carrier: "meta"}}, with(func(r *mfa.Report) { r.Status = mfa.StatusRead })...)},
 		{"a change that cannot be read does not either", `{"entry":[{"changes":[7,{"field":"messages","value":[]}]},"x",` + strings.TrimPrefix(envelope(`"statuses":[`+status("read", "")+`]`), `{"object":"whatsapp_business_account","entry":[`), with(func(r *mfa.Report) { r.Status = mfa.StatusRead })},
 		{"another number of the same app", strings.ReplaceAll(envelope(`"statuses":[`+status("read", "")+`]`), "106000000000001", "106000000000002"), nil},
-		{"another field", strings.ReplaceAll(envelope(`"event":"APPROVED"`), `"messages"`, `"message_template_status_update"`), nil},
-		{"an error of the account", envelope(`"errors":[{"code":130429}]`), nil},
+		{"its identity", envelope(`"statuses":[` + status("sent", `,"recipient_identity_key_hash":"Ub3kQ0yT5pA="`) + `]`), with(func(r *mfa.Report) { r.Status, r.Identity = mfa.StatusSent, "Ub3kQ0yT5pA=" })},
+		{"an identity that can be none", envelope(`"statuses":[` + status("sent", `,"recipient_identity_key_hash":"`+strings.Repeat("A", 200)+`"`) + `]`), with(func(r *mfa.Report) { r.Status = mfa.StatusSent })},
+		{"a field nobody acts on", strings.ReplaceAll(envelope(`"event":"x"`), `"messages"`, `"flows"`), nil},
 		{"a text from the person", envelope(`"messages":[{"from":"39333","type":"text","text":{"body":"hello"}}]`), nil},
 		{"another button", envelope(`"messages":[{"type":"button","button":{"payload":"OTHER"},"context":{"id":"wamid.1"}}]`), nil},
 		{"I didn't request a code", envelope(`"messages":[{"type":"button","timestamp":"1790000001","button":{"payload":"DID_NOT_REQUEST_CODE","text":"x"},"context":{"id":"wamid.1"}}]`),
-			[]mfa.Report{{Channel: mfa.WhatsApp, MessageID: "wamid.1", At: base.At, NotRequested: true}}},
+			[]mfa.Report{{Channel: mfa.WhatsApp, Carrier: "meta", MessageID: "wamid.1", At: base.At, NotRequested: true}}},
 		{"nothing in it", `{}`, nil},
 	}
 	for _, tt := range tests {
@@ -263,10 +287,9 @@ func TestWH08_ABatchIsBounded(t *testing.T) {
 	}
 }
 
-// The person's language decides the template's; what Meta does not have there is tried once in the default one.
 func TestWH08_OnlyAFewLargeBodiesAreHeldBeforeTheirSignatureIsKnown(t *testing.T) {
 	c := newChannel(t, channeltest.Env{CarrierURL: "https://example.com"})
-	h := c.Handler(func(context.Context, []mfa.Report) error { return nil })
+	h := c.Handler(func(context.Context, []mfa.Report) error { return nil }, unheard(t))
 	post := func(body io.Reader, length int64) int {
 		req := httptest.NewRequest(http.MethodPost, "/", body)
 		req.ContentLength = length
@@ -298,38 +321,6 @@ func TestWH08_OnlyAFewLargeBodiesAreHeldBeforeTheirSignatureIsKnown(t *testing.T
 	}
 }
 
-func TestSend_Languages(t *testing.T) {
-	for locale, want := range map[string]string{"it": "it", "it-CH": "it", "pt": "pt_BR", "en-GB": "en", "ja": "en", "": "en", "!": "en"} {
-		t.Run(locale, func(t *testing.T) {
-			var got []string
-			carrier := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body := new(bytes.Buffer)
-				_, _ = body.ReadFrom(r.Body)
-				for _, lang := range []string{"en", "it", "pt_BR"} {
-					if strings.Contains(body.String(), `"code":"`+lang+`"`) {
-						got = append(got, lang)
-					}
-				}
-				w.WriteHeader(http.StatusNotFound)
-				_, _ = w.Write([]byte(`{"error":{"code":132001}}`))
-			}))
-			defer carrier.Close()
-			m := channeltest.Message(t)
-			m.Locale = locale
-			if _, err := newChannel(t, channeltest.Env{CarrierURL: carrier.URL}).Send(t.Context(), m); err == nil {
-				t.Error("no error")
-			}
-			tried := []string{want}
-			if want != "en" {
-				tried = append(tried, "en")
-			}
-			if fmt.Sprint(got) != fmt.Sprint(tried) {
-				t.Errorf("tried %q, want %q", got, tried)
-			}
-		})
-	}
-}
-
 func TestNew_RefusesAnIncompleteConfiguration(t *testing.T) {
 	for name, change := range map[string]func(*whatsapp.Config){
 		"version":         func(c *whatsapp.Config) { c.Version = "" },
@@ -350,27 +341,4 @@ func TestNew_RefusesAnIncompleteConfiguration(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzNotification(f *testing.F) {
-	f.Add(envelope(`"statuses":[{"id":"wamid.1","status":"failed","timestamp":"1","errors":[{"code":131026}]}]`))
-	f.Add(envelope(`"messages":[{"type":"button","button":{"payload":"DID_NOT_REQUEST_CODE"},"context":{"id":"wamid.1"}}]`))
-	f.Add(`{"entry":[{"changes":[null]}]}`)
-	f.Add(`[`)
-	c, err := whatsapp.New(config(channeltest.Env{}))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, body string) {
-		w := httptest.NewRecorder()
-		c.Handler(func(_ context.Context, reports []mfa.Report) error {
-			if len(reports) > mfa.MaxReports {
-				t.Fatalf("%d reports", len(reports))
-			}
-			return nil
-		}).ServeHTTP(w, signed(t, "http://example.com/", secrets[channeltest.Current], body))
-		if w.Code != http.StatusOK && w.Code != http.StatusRequestEntityTooLarge {
-			t.Fatalf("answered %d", w.Code)
-		}
-	})
 }
