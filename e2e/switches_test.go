@@ -247,7 +247,7 @@ func TestHandsetSwitches(t *testing.T) {
 			if d.page.Status != http.StatusServiceUnavailable {
 				d.t.Errorf("the page comes with %d", d.page.Status)
 			}
-			d.page.MustSay(d.t, "Neither WhatsApp nor SMS is answering. It’s not your phone.")
+			d.page.MustSay(d.t, "The services that carry our messages aren’t answering. It’s not your phone.")
 			d.who.Phone.Switch("")
 			d.page = d.browser.Press(d.page, "Try again")
 			d.says("Your code has arrived", deadline)

@@ -21,6 +21,7 @@ const (
 	ErrorMethod                           // a page that is asked for in a way it is not made for
 	ErrorTooLarge                         // more was sent than anything here needs
 	ErrorTooManyRequests                  // Error.RetryIn
+	ErrorTooManyCodes                     // a sending limit, before the first message: Error.RetryIn
 	ErrorUnavailable                      // 503: try again
 	ErrorInternal                         // a fault of ours
 )
@@ -55,6 +56,7 @@ func (p Error) keys() [2]string {
 		ErrorMethod:          {"error.method.title", "error.method.text"},
 		ErrorTooLarge:        {"error.too_large.title", "error.too_large.text"},
 		ErrorTooManyRequests: {"error.too_many_requests.title", "error.too_many_requests.text"},
+		ErrorTooManyCodes:    {"error.too_many_codes.title", "error.too_many_codes.text"},
 		ErrorUnavailable:     {"error.unavailable.title", "error.unavailable.text"},
 		ErrorInternal:        {"error.internal.title", "error.internal.text"},
 	}[p.Kind]

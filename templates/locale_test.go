@@ -2,7 +2,6 @@ package templates
 
 import (
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"golang.org/x/text/language"
 )
@@ -25,16 +25,17 @@ func mustLocales(t testing.TB) *locales {
 
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
-// placeholders of a message; every plural form must have the same ones.
+// placeholders of a message; every plural form must have the same ones. A form of one number alone may say it in words.
 func placeholders(t *testing.T, where string, m message) []string {
-	var all []string
-	for i, form := range slices.Sorted(maps.Keys(m)) {
-		found := placeholder.FindAllString(m[form], -1)
-		slices.Sort(found)
-		if i > 0 && !slices.Equal(found, all) {
+	all := slices.Sorted(slices.Values(placeholder.FindAllString(m["other"], -1)))
+	for form, s := range m {
+		found := placeholder.FindAllString(s, -1)
+		if (form == "zero" || form == "one" || form == "two") && !strings.Contains(s, "{n}") {
+			found = append(found, "{n}")
+		}
+		if slices.Sort(found); !slices.Equal(found, all) {
 			t.Errorf("%s: form %q has placeholders %v, another has %v", where, form, found, all)
 		}
-		all = found
 	}
 	return all
 }
@@ -72,9 +73,9 @@ func TestEveryLanguageSaysEverythingEnglishSays(t *testing.T) {
 func TestCountedMessagesHaveEveryPluralForm(t *testing.T) {
 	ls := mustLocales(t)
 	for _, l := range ls.list {
-		needed := map[string]bool{}
+		needed := map[string]int{} // of each form, how many numbers up to a thousand use it
 		for n := range 1001 {
-			needed[pluralForm(l.tag, n)] = true
+			needed[pluralForm(l.tag, n)]++
 		}
 		for key, m := range l.Messages {
 			counted := slices.Contains(placeholders(t, key, m), "{n}")
@@ -89,9 +90,12 @@ func TestCountedMessagesHaveEveryPluralForm(t *testing.T) {
 					t.Errorf("%s %s: no form for %q", l.tag, key, form)
 				}
 			}
-			for form := range m {
-				if !needed[form] {
+			for form, s := range m {
+				if needed[form] == 0 {
 					t.Errorf("%s %s: form %q is never used", l.tag, key, form)
+				}
+				if needed[form] > 1 && !strings.Contains(s, "{n}") {
+					t.Errorf("%s %s: form %q is of several numbers and does not say which", l.tag, key, form)
 				}
 			}
 		}
@@ -160,25 +164,14 @@ func TestPlurals(t *testing.T) {
 		{"en", 0, "This lasts for 0 days."}, {"en", 1, "This lasts for 1 day."}, {"en", 2, "This lasts for 2 days."},
 		{"en", 21, "This lasts for 21 days."},
 		{"it", 0, "Vale per 0 giorni."}, {"it", 1, "Vale per 1 giorno."}, {"it", 11, "Vale per 11 giorni."},
+		{"fr", 0, "Valable 0 jour."}, {"fr", 2, "Valable 2 jours."}, {"pt-BR", 0, "Vale por 0 dia."}, {"id", 1, "Berlaku selama 1 hari."},
+		{"hi", 1, "यह 1 दिन तक रहेगी।"}, {"hi", 2, "यह 2 दिनों तक रहेगी।"},
+		{"ar", 0, "يسري هذا لمدة 0 يوم."}, {"ar", 1, "يسري هذا لمدة يوم واحد."}, {"ar", 2, "يسري هذا لمدة يومين."},
+		{"ar", 3, "يسري هذا لمدة 3 أيام."}, {"ar", 11, "يسري هذا لمدة 11 يومًا."}, {"ar", 100, "يسري هذا لمدة 100 يوم."},
 	} {
 		got, err := ls.get(c.lang).text("consent.lasts", "n", c.n)
 		if err != nil || got != c.want {
 			t.Errorf("%s, %d: %q %v, want %q", c.lang, c.n, got, err, c.want)
-		}
-	}
-	// Languages to come use the other forms of CLDR.
-	for tag, want := range map[string]string{"ar": "zero one two few many other", "pl": "many one few many", "hi": "one other"} {
-		var got []string
-		for _, n := range []int{0, 1, 2, 3, 11, 100} {
-			if form := pluralForm(language.Make(tag), n); len(got) == 0 || got[len(got)-1] != form {
-				got = append(got, form)
-			}
-		}
-		if tag == "hi" {
-			got = slices.Compact(got)
-		}
-		if s := strings.Join(got, " "); s != want {
-			t.Errorf("%s: forms %q, want %q", tag, s, want)
 		}
 	}
 }
@@ -232,6 +225,11 @@ func TestMatch(t *testing.T) {
 		{"an oversized header is ignored", nil, "it," + strings.Repeat("x", maxAcceptLanguage), "en"},
 		{"an oversized list is cut", append(slices.Repeat([]string{"tlh"}, maxUILocales), "it"), "", "en"},
 		{"any language will do", nil, "*", "en"},
+		{"Portuguese of anywhere is that of Brazil", nil, "pt-PT", "pt-BR"},
+		{"Spanish of anywhere is Spanish", nil, "es-419,en;q=0.5", "es"},
+		{"Arabic of anywhere is Arabic", []string{"ar-EG"}, "", "ar"},
+		{"French of Canada is French", nil, "fr-CA", "fr"},
+		{"the code Java writes for Indonesian", nil, "in-ID", "id"},
 	} {
 		if got := tmpl.Match(c.uiLocales, c.accept); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
@@ -252,6 +250,38 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
+func TestTheLanguagesOfTheDesign(t *testing.T) {
+	want := []string{"en", "ar", "de", "es", "fr", "hi", "id", "it", "pt-BR"}
+	if got := newTemplates(t).Languages(); !slices.Equal(got, want) {
+		t.Errorf("languages are %v, want %v", got, want)
+	}
+}
+
+func TestArabicIsWrittenFromTheRight(t *testing.T) {
+	tmpl := newTemplates(t)
+	for _, lang := range tmpl.Languages() {
+		want := "ltr"
+		if lang == "ar" {
+			want = "rtl"
+		}
+		root := elements(parse(t, render(t, tmpl, sample{page: Home{}}, lang)), "html")[0]
+		if value(root, "dir") != want || value(root, "lang") != lang {
+			t.Errorf("%s: lang %q, dir %q", lang, value(root, "lang"), value(root, "dir"))
+		}
+	}
+}
+
+// A passcode is typed in the digits of the message, and a phone's last two are compared with what is on the phone.
+func TestDigitsAreASCIIInEveryLanguage(t *testing.T) {
+	everyPage(t, func(t *testing.T, _ sample, page string) {
+		for _, r := range textOf(parse(t, page)) {
+			if unicode.IsDigit(r) && r > '9' {
+				t.Errorf("the page shows the digit %q", r)
+			}
+		}
+	})
+}
+
 func TestUnknownLanguagesShowEnglish(t *testing.T) {
 	page := render(t, newTemplates(t), sample{page: Home{}}, "tlh")
 	if !strings.Contains(page, `lang="en"`) {
@@ -261,7 +291,8 @@ func TestUnknownLanguagesShowEnglish(t *testing.T) {
 
 func TestWhatsAppLanguage(t *testing.T) {
 	tmpl := newTemplates(t)
-	for lang, want := range map[string]string{"en": "en_US", "it": "it", "": "en_US"} {
+	for lang, want := range map[string]string{"en": "en_US", "it": "it", "es": "es", "pt-BR": "pt_BR", "hi": "hi", "id": "id",
+		"de": "de", "fr": "fr", "ar": "ar", "": "en_US"} {
 		if got := tmpl.WhatsAppLanguage(lang); got != want {
 			t.Errorf("%q: %s, want %s", lang, got, want)
 		}

@@ -21,6 +21,7 @@ const (
 	StageSMSDelivered              // the SMS was delivered
 	StageNotArriving               // no channel got through
 	StageUnknown                   // the answer to the SMS was lost: it may or may not arrive
+	StageSMSRefused                // no SMS for now, by limits of ours; WhatsApp may still get through
 )
 
 // Never is a wait that does not end: the thing is not offered.
@@ -36,6 +37,9 @@ type PasscodeStatus struct {
 	WhatsApp, SMS bool
 	// WhatsAppDelivered stays true when an SMS follows a message that had arrived.
 	WhatsAppDelivered bool
+	// WhatsAppSkipped says that the passcode went by SMS at once. The page does not say why: a number without WhatsApp and
+	// a WhatsApp that is down look the same (OTP-42).
+	WhatsAppSkipped bool
 	// SMSIn is the time until the automatic SMS; Never when there will be none.
 	SMSIn time.Duration
 	// SMSOfferIn is the time until "Send it by SMS instead" is offered: 0 is now, Never is not at all.
@@ -75,11 +79,12 @@ func (s PasscodeStatus) TextKey() string {
 		StageSMSDelivered: "stage.sms_delivered",
 		StageNotArriving:  "stage.not_arriving",
 		StageUnknown:      "stage.unknown",
+		StageSMSRefused:   "stage.sms_refused",
 	}[s.Stage]
 }
 
-// MoreKey is the message below the steps: the automatic SMS when one follows, otherwise what helps at this stage. It is
-// never empty, so that the page keeps its shape.
+// MoreKey is the message below the steps: the automatic SMS when one follows, otherwise what to do at this stage. It is
+// never empty, so that the page keeps its shape, and never asks for a button that is not there.
 func (s PasscodeStatus) MoreKey() string {
 	follows := s.SMSIn > 0 && !s.SMS
 	switch s.Stage {
@@ -94,13 +99,14 @@ func (s PasscodeStatus) MoreKey() string {
 		}
 		return "more.open_whatsapp"
 	case StageSMSSending, StageSMSSent:
+		if s.WhatsAppSkipped {
+			return "more.sms_at_once"
+		}
 		return "more.sms_takes_time"
 	case StageSMSDelivered:
 		return "more.open_messages"
-	case StageNotArriving:
-		return "more.phone_on"
-	case StageUnknown:
-		return "more.send_again"
+	case StageNotArriving, StageUnknown, StageSMSRefused:
+		return s.helpKey()
 	default:
 		if follows {
 			return "more.sms_if_not_delivered"
@@ -109,12 +115,38 @@ func (s PasscodeStatus) MoreKey() string {
 	}
 }
 
+// helpKey is what to do when the passcode may not come.
+func (s PasscodeStatus) helpKey() string {
+	switch {
+	case s.StartAgainIn() == 0:
+		return "more.start_again"
+	case s.Stage == StageSMSRefused:
+		return "more.sms_refused"
+	case s.Stage == StageUnknown:
+		return "more.send_again"
+	default:
+		return "more.phone_on"
+	}
+}
+
+// StartAgainIn is the time until "Start again" is offered: at once when the passcode did not arrive and no message is
+// left that could still bring it, and otherwise Never.
+func (s PasscodeStatus) StartAgainIn() time.Duration {
+	switch s.Stage {
+	case StageNotArriving, StageUnknown, StageSMSRefused:
+		if s.ResendIn < 0 && s.SMSOfferIn < 0 {
+			return 0
+		}
+	}
+	return Never
+}
+
 // Tone is the class of the status in the stylesheet.
 func (s PasscodeStatus) Tone() string {
 	switch s.Stage {
 	case StageDelivered, StageSMSDelivered:
 		return "good"
-	case StageNotArriving, StageUnknown:
+	case StageNotArriving, StageUnknown, StageSMSRefused:
 		return "bad"
 	default:
 		return "moving"
@@ -151,7 +183,7 @@ func (s PasscodeStatus) Steps() []Step {
 		sent, delivered := s.whatsAppSteps()
 		steps = append(steps, Step{sent, whatsAppLabels[sent]}, Step{delivered, deliveredLabels[delivered]})
 	}
-	if s.SMS || s.SMSIn >= 0 || s.SMSOfferIn >= 0 {
+	if s.SMS || s.SMSIn >= 0 || s.SMSOfferIn >= 0 || s.Stage == StageSMSRefused {
 		steps = append(steps, s.smsStep())
 	}
 	return steps
@@ -180,6 +212,8 @@ func (s PasscodeStatus) smsStep() Step {
 		return Step{StepMissed, "step.sms.unknown"}
 	case StageNotArriving:
 		return Step{StepMissed, "step.sms.missed"}
+	case StageSMSRefused:
+		return Step{StepMissed, "step.sms.refused"}
 	}
 	if s.SMS { // it failed, and the stage is WhatsApp's
 		return Step{StepMissed, "step.sms.missed"}
@@ -196,6 +230,7 @@ const (
 	PasscodeMalformed                          // not as many digits as a passcode has; not counted as a try
 	PasscodeThrottled                          // too many wrong ones: Passcode.RetryIn
 	PasscodeResendRefused                      // no message now: Passcode.RetryIn
+	PasscodeSMSRefused                         // no SMS for now, by limits of ours
 	PasscodeBusy                               // the server could not check now; nothing was counted
 )
 
@@ -215,6 +250,8 @@ type Passcode struct {
 
 	// VerifyURL, SMSURL and ResendURL are where "Continue", "Send it by SMS instead" and "Send again" post to.
 	VerifyURL, SMSURL, ResendURL string
+	// StartAgainURL is where "Start again" posts to, once no message is left.
+	StartAgainURL string
 	// RefreshURL is this page, for "Check again".
 	RefreshURL string
 	// EventsURL is the event stream: each message event's data is what PasscodeStatus.Render wrote; an event named "end"
@@ -241,6 +278,7 @@ func (p Passcode) ErrorKey() string {
 		PasscodeMalformed:     "passcode.malformed",
 		PasscodeThrottled:     "passcode.throttled",
 		PasscodeResendRefused: "passcode.resend_refused",
+		PasscodeSMSRefused:    "passcode.sms_refused",
 		PasscodeBusy:          "passcode.busy",
 	}[p.Error]
 }
@@ -249,18 +287,23 @@ func (p Passcode) ErrorKey() string {
 type PasscodeEnd int
 
 const (
-	PasscodeExpired   PasscodeEnd = iota // its time was up
-	PasscodeExhausted                    // too many wrong ones: the password is asked for again (OTP-22)
-	PasscodeElsewhere                    // another tab finished the login, or began a newer one
-	PasscodeRefused                      // policy allows no way to go on
+	PasscodeExpired      PasscodeEnd = iota // its time was up
+	PasscodeExhausted                       // too many wrong ones: the password is asked for again (OTP-22)
+	PasscodeElsewhere                       // another tab finished the login, or began a newer one
+	PasscodeNotRequested                    // somebody answered on the phone that they had not asked for it
+	PasscodeBarred                          // a security signal: nothing goes to this number for this login
+	PasscodeDisabled                        // the phone factor is disabled (OTP-21)
+	PasscodeRefused                         // policy leaves no channel to this number
 )
 
-// PasscodeEnded says that a passcode can no longer be entered, and what to do next.
+// PasscodeEnded says that a passcode cannot be entered, or no longer, and what to do next.
 type PasscodeEnded struct {
 	Client Client
 	Reason PasscodeEnd
 	// StartAgainURL is where "Start again" posts to; empty when there is nothing to start.
 	StartAgainURL string
+	// ReturnURL is where "Return to the application" posts to, which then answers the client; empty for no button.
+	ReturnURL string
 }
 
 // Render writes the page to w in the language of v.
@@ -276,10 +319,13 @@ func (p PasscodeEnded) TextKey() string { return p.keys()[1] }
 
 func (p PasscodeEnded) keys() [2]string {
 	return [...][2]string{
-		PasscodeExpired:   {"ended.expired.title", "ended.expired.text"},
-		PasscodeExhausted: {"ended.exhausted.title", "ended.exhausted.text"},
-		PasscodeElsewhere: {"ended.elsewhere.title", "ended.elsewhere.text"},
-		PasscodeRefused:   {"ended.refused.title", "ended.refused.text"},
+		PasscodeExpired:      {"ended.expired.title", "ended.expired.text"},
+		PasscodeExhausted:    {"ended.exhausted.title", "ended.exhausted.text"},
+		PasscodeElsewhere:    {"ended.elsewhere.title", "ended.elsewhere.text"},
+		PasscodeNotRequested: {"ended.not_requested.title", "ended.not_requested.text"},
+		PasscodeBarred:       {"ended.barred.title", "ended.barred.text"},
+		PasscodeDisabled:     {"ended.disabled.title", "ended.disabled.text"},
+		PasscodeRefused:      {"ended.refused.title", "ended.refused.text"},
 	}[p.Reason]
 }
 

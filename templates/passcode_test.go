@@ -91,6 +91,7 @@ func TestPasscodeErrorsAreSaidInText(t *testing.T) {
 		{PasscodeMalformed, 0, "The code is 6 digits. Check the message and try again."},
 		{PasscodeThrottled, 0, "Too many wrong codes. You can try again in 2 minutes."},
 		{PasscodeResendRefused, 0, "We can’t send another message yet. You can ask again in 2 minutes."},
+		{PasscodeSMSRefused, 0, "We can’t send an SMS to this number right now. Wait for WhatsApp, or send it again there."},
 		{PasscodeBusy, 0, "We can’t check codes right now. Your try didn’t count; please try again."},
 	} {
 		p := passcodeAt(StageOnItsWay)
@@ -164,6 +165,7 @@ func TestStepsTellHowFarTheMessageCame(t *testing.T) {
 		{"WhatsApp again after an SMS that failed", fellBack, StageOnItsWay, "done now missed"},
 		{"policy forbids SMS", whatsAppOnly, StageOnItsWay, "done now"},
 		{"Meta is down and SMS goes first", smsFirst, StageSMSDelivered, "done"},
+		{"the SMS is refused by limits of ours", whatsAppOnly, StageSMSRefused, "done missed missed"},
 	} {
 		c.status.Stage = c.stage
 		var got []string
@@ -209,11 +211,55 @@ func TestAnSMSIsAnnouncedOnlyWhenItComes(t *testing.T) {
 		{StageSMSDelivered, true, Never, "more.open_messages"},
 		{StageNotArriving, true, Never, "more.phone_on"},
 		{StageUnknown, true, Never, "more.send_again"},
+		{StageSMSRefused, false, Never, "more.sms_refused"},
 	} {
 		s := PasscodeStatus{Stage: c.stage, WhatsApp: true, SMS: c.sms, SMSIn: c.in}
 		if got := s.MoreKey(); got != c.want {
 			t.Errorf("stage %d, SMS %v in %v: %s, want %s", c.stage, c.sms, c.in, got, c.want)
 		}
+	}
+}
+
+func TestWhatIsSaidToDoCanBeDone(t *testing.T) {
+	tmpl := newTemplates(t)
+	for _, stage := range []Stage{StageNotArriving, StageUnknown, StageSMSRefused} {
+		for _, c := range []struct {
+			name       string
+			resend     time.Duration
+			action     string
+			startAgain bool
+		}{
+			{"a message is left", 0, "/login/resend", false},
+			{"nothing is left", Never, "/login/again", true},
+		} {
+			s := PasscodeStatus{Stage: stage, PhoneEnding: "47", WhatsApp: true, SMSIn: Never, SMSOfferIn: Never, ResendIn: c.resend}
+			if got := s.MoreKey(); (got == "more.start_again") != c.startAgain {
+				t.Errorf("stage %d, %s: says %s", stage, c.name, got)
+			}
+			var offered []string
+			for _, f := range elements(parse(t, render(t, tmpl, sample{page: passcodeOf(s), view: unknownPerson}, "en")), "form") {
+				if _, hidden := attr(f, "hidden"); !hidden && value(f, "data-wait-for") != "" {
+					offered = append(offered, value(f, "action"))
+				}
+			}
+			if !slices.Equal(offered, []string{c.action}) {
+				t.Errorf("stage %d, %s: offers %q, want %q", stage, c.name, offered, c.action)
+			}
+		}
+	}
+}
+
+// A number without WhatsApp and a WhatsApp that is down look the same.
+func TestOTP42_ThatWhatsAppWasSkippedIsSaidAndNotWhy(t *testing.T) {
+	for _, stage := range []Stage{StageSMSSending, StageSMSSent} {
+		s := PasscodeStatus{Stage: stage, SMS: true, WhatsAppSkipped: true, SMSIn: Never, SMSOfferIn: Never}
+		if got := s.MoreKey(); got != "more.sms_at_once" {
+			t.Errorf("stage %d says %s", stage, got)
+		}
+	}
+	text, err := mustLocales(t).get("en").text("more.sms_at_once")
+	if want := "This time it comes by SMS instead of WhatsApp. It can take up to a minute."; err != nil || text != want {
+		t.Errorf("says %q %v, want %q", text, err, want)
 	}
 }
 

@@ -58,15 +58,15 @@ func samples() []sample {
 		{"form-post-plain", FormPost{Action: "com.example.shop:/cb"}, View{}},
 	}
 	for _, e := range passcodeEnds {
-		all = append(all, sample{"ended-" + e.name, PasscodeEnded{Client: shop, Reason: e.reason, StartAgainURL: e.startAgain}, knownPerson})
+		all = append(all, sample{"ended-" + e.name, PasscodeEnded{Client: shop, Reason: e.reason, StartAgainURL: e.startAgain, ReturnURL: e.returnTo}, knownPerson})
 	}
 	for _, e := range passcodeErrors {
 		p := passcodeAt(StageOnItsWay)
 		p.Error, p.TriesLeft, p.RetryIn = e.err, 4, 18*time.Second
 		all = append(all, sample{"passcode-error-" + e.name, p, knownPerson})
 	}
-	for _, s := range stages {
-		all = append(all, sample{"passcode-" + s.name, passcodeAt(s.stage), knownPerson})
+	for _, s := range everyStatus() {
+		all = append(all, sample{"passcode-" + s.name, passcodeOf(s.status), knownPerson})
 	}
 	for _, k := range errorKinds {
 		all = append(all, sample{"error-" + k.name, Error{Kind: k.kind, RetryIn: k.retryIn, RetryURL: k.retryURL}, unknownPerson})
@@ -80,7 +80,27 @@ var stages = []struct {
 }{
 	{"sending", StageSending}, {"on-its-way", StageOnItsWay}, {"delivered", StageDelivered}, {"sms-soon", StageSMSSoon},
 	{"sms-sending", StageSMSSending}, {"sms-sent", StageSMSSent}, {"sms-delivered", StageSMSDelivered},
-	{"not-arriving", StageNotArriving}, {"unknown", StageUnknown},
+	{"not-arriving", StageNotArriving}, {"unknown", StageUnknown}, {"sms-refused", StageSMSRefused},
+}
+
+type namedStatus struct {
+	name   string
+	status PasscodeStatus
+}
+
+// statuses are those that a stage alone does not tell.
+var statuses = []namedStatus{
+	{"sms-at-once", PasscodeStatus{Stage: StageSMSSent, PhoneEnding: "47", SMS: true, WhatsAppSkipped: true, SMSIn: Never, SMSOfferIn: Never, ResendIn: 30 * time.Second}},
+	{"nothing-left", PasscodeStatus{Stage: StageNotArriving, PhoneEnding: "47", WhatsApp: true, SMS: true, SMSIn: Never, SMSOfferIn: Never, ResendIn: Never}},
+}
+
+// everyStatus is the status of every stage, and statuses.
+func everyStatus() []namedStatus {
+	var all []namedStatus
+	for _, s := range stages {
+		all = append(all, namedStatus{s.name, passcodeAt(s.stage).Status})
+	}
+	return append(all, statuses...)
 }
 
 // passcodeAt is the page as a login meets it at a stage.
@@ -93,9 +113,16 @@ func passcodeAt(stage Stage) Passcode {
 		s.SMS, s.SMSIn, s.SMSOfferIn = true, Never, Never
 	case StageNotArriving, StageUnknown:
 		s.SMS, s.SMSIn, s.SMSOfferIn, s.ResendIn = true, Never, Never, 0
+	case StageSMSRefused:
+		s.SMSIn, s.SMSOfferIn, s.ResendIn = Never, Never, 0
 	}
+	return passcodeOf(s)
+}
+
+// passcodeOf is the page with a status.
+func passcodeOf(s PasscodeStatus) Passcode {
 	return Passcode{Client: shop, Length: 6, Status: s, ExpiresIn: 4*time.Minute + 32*time.Second,
-		VerifyURL: "/login/passcode", SMSURL: "/login/sms", ResendURL: "/login/resend",
+		VerifyURL: "/login/passcode", SMSURL: "/login/sms", ResendURL: "/login/resend", StartAgainURL: "/login/again",
 		RefreshURL: "/login?request=request-ref", EventsURL: "/login/events?request=request-ref"}
 }
 
@@ -104,16 +131,18 @@ var passcodeErrors = []struct {
 	err  PasscodeError
 }{
 	{"wrong", PasscodeWrong}, {"malformed", PasscodeMalformed}, {"throttled", PasscodeThrottled},
-	{"resend-refused", PasscodeResendRefused}, {"busy", PasscodeBusy},
+	{"resend-refused", PasscodeResendRefused}, {"sms-refused", PasscodeSMSRefused}, {"busy", PasscodeBusy},
 }
 
 var passcodeEnds = []struct {
-	name       string
-	reason     PasscodeEnd
-	startAgain string
+	name                 string
+	reason               PasscodeEnd
+	startAgain, returnTo string
 }{
-	{"expired", PasscodeExpired, "/login/again"}, {"exhausted", PasscodeExhausted, "/login/again"},
-	{"elsewhere", PasscodeElsewhere, ""}, {"refused", PasscodeRefused, "/login/again"},
+	{"expired", PasscodeExpired, "/login/again", ""}, {"exhausted", PasscodeExhausted, "/login/again", ""},
+	{"elsewhere", PasscodeElsewhere, "", ""}, {"not-requested", PasscodeNotRequested, "/login/again", ""},
+	{"barred", PasscodeBarred, "", "/login/return"}, {"disabled", PasscodeDisabled, "", "/login/return"},
+	{"refused", PasscodeRefused, "", "/login/return"},
 }
 
 var errorKinds = []struct {
@@ -127,6 +156,7 @@ var errorKinds = []struct {
 	{"session-mismatch", ErrorSessionMismatch, 0, ""}, {"forbidden", ErrorForbidden, 0, ""},
 	{"not-found", ErrorNotFound, 0, ""}, {"method", ErrorMethod, 0, ""}, {"too-large", ErrorTooLarge, 0, ""},
 	{"too-many-requests", ErrorTooManyRequests, 90 * time.Second, ""},
+	{"too-many-codes", ErrorTooManyCodes, 20 * time.Minute, "/login?request=request-ref"},
 	{"unavailable", ErrorUnavailable, 0, "/login?request=request-ref"}, {"internal", ErrorInternal, 0, ""},
 }
 

@@ -3,11 +3,11 @@ package templates
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -155,7 +155,7 @@ func passcodePageFollowsTheMessage(t *testing.T, browser context.Context) {
 	do(t, ctx, chromedp.Navigate(url+"/"))
 	wait(t, s.opened, "the page listens")
 	holds(t, ctx, `document.querySelector("[data-check-again]").hidden`)
-	holds(t, ctx, `[...document.querySelectorAll("[data-wait-for] button")].every(b => b.disabled)`)
+	holds(t, ctx, `[...document.querySelectorAll("[data-wait-for]:not([hidden]) button")].every(b => b.disabled)`)
 	do(t, ctx, chromedp.SendKeys("#passcode", "123 45"))
 	holds(t, ctx, `!passcode.checkValidity()`)
 	do(t, ctx, chromedp.SendKeys("#passcode", "6"))
@@ -229,36 +229,42 @@ func fieldKeepsItsPlace(t *testing.T, browser context.Context) {
 	tmpl := newTemplates(t)
 	mux := http.NewServeMux()
 	mux.Handle("/static/", tmpl.Static())
-	mux.HandleFunc("GET /page/{lang}/{stage}", func(w http.ResponseWriter, r *http.Request) {
-		for _, s := range stages {
-			if s.name == r.PathValue("stage") {
-				p := passcodeAt(s.stage)
-				p.EventsURL = ""
-				if err := p.Render(w, tmpl, View{Language: r.PathValue("lang")}); err != nil {
-					t.Error(err)
-				}
-			}
+	mux.HandleFunc("GET /page/{lang}", func(w http.ResponseWriter, r *http.Request) {
+		p := passcodeAt(StageSending)
+		p.EventsURL = ""
+		if err := p.Render(w, tmpl, View{Language: r.PathValue("lang")}); err != nil {
+			t.Error(err)
 		}
 	})
 	ctx, url := newTab(t, browser, mux)
-	do(t, ctx, chromedp.EmulateViewport(390, 844))
-	for _, lang := range tmpl.Languages() {
-		heights := map[string][]string{}
-		for _, s := range stages {
-			do(t, ctx, chromedp.Navigate(url+"/page/"+lang+"/"+s.name))
-			height, err := chromedp.Run(ctx, chromedp.Evaluate[float64](`document.querySelector(".status").offsetHeight`))
+	for _, width := range []int64{360, 390} {
+		do(t, ctx, chromedp.EmulateViewport(width, 844))
+		for _, lang := range tmpl.Languages() {
+			do(t, ctx, chromedp.Navigate(url+"/page/"+lang))
+			var fragments, names []string
+			for _, s := range everyStatus() {
+				var b bytes.Buffer
+				if err := s.status.Render(&b, tmpl, View{Language: lang}); err != nil {
+					t.Fatal(err)
+				}
+				fragments, names = append(fragments, b.String()), append(names, s.name)
+			}
+			list, err := json.Marshal(fragments)
 			if err != nil {
 				t.Fatal(err)
 			}
-			key := fmt.Sprint(height)
-			heights[key] = append(heights[key], s.name)
-		}
-		if len(heights) != 1 {
-			var all []string
-			for h, names := range heights {
-				all = append(all, h+"px: "+strings.Join(names, ", "))
+			heights, err := chromedp.Run(ctx, chromedp.Evaluate[[]float64](string(list)+`.map(status => {
+				live.innerHTML = status;
+				return live.firstElementChild.offsetHeight;
+			})`))
+			if err != nil {
+				t.Fatal(err)
 			}
-			t.Errorf("%s: the status has several heights: %s", lang, strings.Join(all, "; "))
+			for i, h := range heights {
+				if h != heights[0] {
+					t.Errorf("%s, %d wide: the status is %v high when %s, and %v when %s", lang, width, heights[0], names[0], h, names[i])
+				}
+			}
 		}
 	}
 }

@@ -340,7 +340,7 @@ func TestBothCarriersDownIsSaidAndCanBeTriedAgain(t *testing.T) {
 				b.get(pathPasscode + "?r=" + id)
 				return b.page.status == http.StatusServiceUnavailable
 			})
-			b.wantText("Neither WhatsApp nor SMS")
+			b.wantText("The services that carry our messages")
 			must(t, s.handset.SetSwitches("", handset.Switches{}))
 			b.submit(pathAgain)
 			b.wantPage(http.StatusOK, pathPasscode)
