@@ -54,13 +54,29 @@ func (s *Service) fallBack(ctx context.Context, c storage.Challenge, trigger str
 	if _, already := latest(sentOut(ds), storage.SMS); already {
 		return nil
 	}
+	s.countOverdue(ctx, c, ds, trigger)
 	d := s.newDelivery(c, ds, storage.SMS, trigger, now)
 	d.Automatic = true
-	refused, err := s.takeSend(ctx, c, d, now)
-	if err != nil || refused != nil {
+	refusal, err := s.draw(ctx, c, d, now)
+	switch {
+	case err != nil:
+		return err
+	case refusal == nil:
+		return s.announce(ctx, c, d)
+	}
+	if err := s.store.NoteSMSRefused(ctx, c.ID, refusalReason(refusal)); err != nil {
 		return err
 	}
-	return s.announce(ctx, c, d)
+	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+	return s.tellRefusal(ctx, c, d, refusal)
+}
+
+// countOverdue counts a WhatsApp message that was accepted and did not arrive in time against its country.
+func (s *Service) countOverdue(ctx context.Context, c storage.Challenge, ds []storage.Delivery, trigger string) {
+	current, _ := latest(sentOut(ds), storage.WhatsApp)
+	if trigger == triggerNotDelivered && current.State != storage.DeliveryQueued {
+		s.store.AfterCommit(ctx, func() { s.countryOutcome(storage.WhatsApp, c.PhoneCountry, false) })
+	}
 }
 
 // learn draws the consequences of a failure that reach beyond its message: a number without WhatsApp is remembered, a
@@ -85,15 +101,15 @@ func (s *Service) learn(ctx context.Context, c *storage.Challenge, d storage.Del
 	}
 }
 
-// alarm calls an operator, once per channel and code in a while: when an account is locked, every login would.
+// alarm calls an operator, once per carrier and code in a while: when an account is locked, every login would.
 func (s *Service) alarm(ctx context.Context, c storage.Challenge, d storage.Delivery) error {
-	if !s.alarms.pass(string(d.Channel)+d.FailureCode, s.clock.Now()) {
+	if !s.alarms.pass(d.Carrier+"|"+d.FailureCode, s.clock.Now()) {
 		return nil
 	}
 	s.store.AfterCommit(ctx, func() {
-		s.log.Error("carrier refuses because of our account or configuration", "channel", d.Channel, "code", d.FailureCode)
+		s.log.Error("carrier refuses because of our account or configuration", "carrier", d.Carrier, "code", d.FailureCode)
 		if s.hooks.Alarm != nil {
-			s.hooks.Alarm(Alarm{Channel: d.Channel, Kind: "carrier_refuses", Code: d.FailureCode})
+			s.hooks.Alarm(Alarm{Channel: d.Channel, Carrier: d.Carrier, Kind: "carrier_refuses", Code: d.FailureCode})
 		}
 	})
 	return s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.SystemCarrierAlarm, c, d), "carrier_refuses"))

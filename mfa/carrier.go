@@ -52,7 +52,8 @@ type Warner interface {
 type Bulletin struct {
 	Channel storage.Channel
 	Carrier string
-	// Kind is a short machine word: template_paused, template_approved, template_quality, template_category,
+	// Kind is a short machine word: template_approved, template_paused (Meta may take it back by itself), template_disabled
+	// (somebody must act), template_review, template_quality, template_category,
 	// number_quality, number_name, account_restricted, account_disabled, account_reinstated, account_review,
 	// account_alert, pin_changed, capability, account_error.
 	Kind string
@@ -68,12 +69,17 @@ type Bulletin struct {
 	Hold, Release string
 }
 
-// CarrierCircuit, CountryCircuit and TemplateCircuit name circuits.
-func CarrierCircuit(carrier string) string { return "carrier/" + carrier }
+const (
+	carrierPrefix = "carrier/"
+	countryPrefix = "country/"
+)
+
+// CarrierCircuit names the circuit of a carrier.
+func CarrierCircuit(carrier string) string { return carrierPrefix + carrier }
 
 // CountryCircuit keeps from one channel in one country.
 func CountryCircuit(ch storage.Channel, country string) string {
-	return "country/" + string(ch) + "/" + country
+	return countryPrefix + string(ch) + "/" + country
 }
 
 // TemplateCircuit keeps from a template's language, in the carrier's spelling.

@@ -64,12 +64,23 @@ func (s *Service) start(ctx context.Context, st Start) (c storage.Challenge, ref
 	if refusal != nil {
 		return s.refuseStart(ctx, c, d, refusal)
 	}
-	refused, err := s.store.Take(ctx, now, s.throttle.Sends(c.PersonID, phone.Hash, c.SourceAddr, c.ClientID)...)
-	if err != nil {
-		return c, nil, err
+	refusal, err = s.draw(ctx, c, d, now)
+	if err == nil && refusal != nil && d.Automatic && refusalReason(refusal) != reasonThrottled {
+		// The SMS at once is refused, for its prefix or its price: WhatsApp may get through all the same.
+		if err = s.tellRefusal(ctx, c, d, refusal); err != nil {
+			return c, nil, err
+		}
+		c.FallbackAt, c.Policy.WhatsAppFirst = time.Time{}, true
+		d = s.newDelivery(c, nil, storage.WhatsApp, triggerFirst, now)
+		refusal, err = s.draw(ctx, c, d, now)
 	}
-	if refused != nil {
-		return s.refuseStart(ctx, c, d, &ThrottledError{RetryAt: refused.RetryAt})
+	switch {
+	case err != nil:
+		return c, nil, err
+	case errors.Is(refusal, ErrSMSRefused):
+		return s.refuseStart(ctx, c, d, fmt.Errorf("%w: %w", ErrNoChannel, refusal))
+	case refusal != nil:
+		return s.refuseStart(ctx, c, d, refusal)
 	}
 	if !st.First {
 		if err := s.store.EndChallengesOf(ctx, st.AuthRequestID, storage.ChallengeReplaced, now); err != nil {
@@ -110,47 +121,69 @@ func (s *Service) newChallenge(ctx context.Context, st Start, now time.Time) sto
 
 // firstDelivery chooses the first channel and completes the challenge with it, or says why there is none.
 func (s *Service) firstDelivery(c *storage.Challenge, phone storage.PhoneFactor, now time.Time) (storage.Delivery, error) {
-	_, hasSMS := s.channels[storage.SMS]
-	_, hasWhatsApp := s.channels[storage.WhatsApp]
-	c.PhoneID, c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo = phone.ID, phone.Hash, phone.Country, phone.LastTwo
+	hasSMS, hasWhatsApp := len(s.routes.to(storage.SMS, phone.Country)) > 0, len(s.routes.to(storage.WhatsApp, phone.Country)) > 0
 	c.Policy.SMSForbidden = c.Policy.SMSForbidden || !hasSMS
 	smsAllowed := !c.Policy.SMSForbidden && c.Policy.Fallback != FallbackDeny
-	switch {
-	case phone.ID == "" || phone.VerifiedAt.IsZero():
-		return storage.Delivery{}, ErrNoPhone
-	case !phone.DisabledAt.IsZero() || phone.Failures >= s.throttle.Limits().FactorFailures:
-		return storage.Delivery{}, ErrFactorDisabled
-	case s.settings.admitsCountry(phone.Country) != nil, !hasWhatsApp && !smsAllowed:
+	if err := s.address(c, phone); err != nil {
+		return storage.Delivery{}, err
+	}
+	if !hasWhatsApp && !smsAllowed {
 		return storage.Delivery{}, ErrNoChannel
 	}
-	d := s.newDelivery(*c, nil, storage.WhatsApp, triggerFirst, now)
 	bySelf := smsAllowed && c.Policy.Fallback == FallbackAllow
+	ch, trigger, automatic := storage.WhatsApp, triggerFirst, false
 	switch {
 	case !hasWhatsApp:
-		d.Channel = storage.SMS
+		ch = storage.SMS
 	case bySelf && now.Before(phone.NoWhatsAppUntil):
-		d.Channel, d.Trigger, d.Automatic = storage.SMS, triggerNoWhatsApp, true
-	case bySelf && s.circuits.open(storage.WhatsApp):
-		d.Channel, d.Trigger, d.Automatic = storage.SMS, triggerCircuit, true
+		ch, trigger, automatic = storage.SMS, triggerNoWhatsApp, true
+	case bySelf && s.shut(storage.WhatsApp, phone.Country, now):
+		ch, trigger, automatic = storage.SMS, triggerCircuit, true
 	}
-	if d.Automatic {
+	if automatic {
 		c.FallbackAt = now
 	}
-	d.Carrier = s.carriers[d.Channel]
-	c.Policy.WhatsAppFirst = d.Channel == storage.WhatsApp
+	c.Policy.WhatsAppFirst = ch == storage.WhatsApp
+	d := s.newDelivery(*c, nil, ch, trigger, now)
+	d.Automatic = automatic
 	return d, nil
 }
 
-// newDelivery makes the next message of a challenge. It is later than the ones before it even within a millisecond,
-// because storage gives deliveries back in the order of their creation.
+// address gives the challenge its phone, or says why no passcode goes there: the rules of binding a number hold for
+// sending to it too, as they are now (OTP-26, OTP-37).
+func (s *Service) address(c *storage.Challenge, phone storage.PhoneFactor) error {
+	c.PhoneID, c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo = phone.ID, phone.Hash, phone.Country, phone.LastTwo
+	switch {
+	case phone.ID == "" || phone.VerifiedAt.IsZero():
+		return ErrNoPhone
+	case !phone.DisabledAt.IsZero() || phone.Failures >= s.throttle.Limits().FactorFailures:
+		return ErrFactorDisabled
+	}
+	number, err := OpenPhone(s.keys, phone)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoChannel, errUnknownKey)
+	}
+	if err := s.settings.Admits(number); err != nil {
+		return ErrNoChannel
+	}
+	c.PhonePrefix = number.Prefix()
+	return nil
+}
+
+// newDelivery makes the next message of a challenge, for the first carrier whose circuit lets it through. It is later
+// than the ones before it even within a millisecond, because storage gives deliveries back in the order of their creation.
 func (s *Service) newDelivery(c storage.Challenge, before []storage.Delivery, ch storage.Channel, trigger string, now time.Time) storage.Delivery {
 	created := now
 	if n := len(before); n > 0 && !created.After(before[n-1].CreatedAt) {
 		created = before[n-1].CreatedAt.Add(time.Millisecond)
 	}
+	carrier, open := s.pick(ch, c.PhoneCountry, nil, now)
+	if route := s.routes.to(ch, c.PhoneCountry); !open && len(route) > 0 {
+		carrier = route[0] // whose circuit refuses it when its turn comes, unless it has closed by then
+	}
 	return storage.Delivery{
-		ID: storage.NewID(), ChallengeID: c.ID, Channel: ch, Carrier: s.carriers[ch], Trigger: trigger,
-		State: storage.DeliveryQueued, CreatedAt: created, DueAt: now,
+		ID: storage.NewID(), ChallengeID: c.ID, Channel: ch, Carrier: carrier, Trigger: trigger,
+		State: storage.DeliveryQueued, CreatedAt: created, DueAt: now, Cost: s.prices.Price(carrier, c.PhoneCountry, now),
 	}
 }
 
@@ -179,35 +212,28 @@ func (s *Service) announce(ctx context.Context, c storage.Challenge, d storage.D
 
 // refuseStart records that nothing is sent and why.
 func (s *Service) refuseStart(ctx context.Context, c storage.Challenge, d storage.Delivery, refusal error) (storage.Challenge, error, error) {
-	c.ID, d.ID = "", ""
-	e := failed(deliveryEvent(ctx, audit.PasscodeSendRefused, c, d), refusalReason(refusal))
-	return storage.Challenge{}, refusal, s.audit.Write(ctx, e)
-}
-
-func refusalReason(refusal error) string {
-	switch {
-	case errors.Is(refusal, ErrNoPhone):
-		return "no_verified_phone"
-	case errors.Is(refusal, ErrFactorDisabled):
-		return "factor_disabled"
-	case errors.Is(refusal, ErrNoChannel):
-		return "no_channel"
-	default:
-		return "throttled"
+	c.ID = "" // it is not stored
+	if errors.Is(refusal, errUnknownKey) {
+		d.FailureClass, d.FailureCode = string(ClassConfig), codeUnknownKey
+		if err := s.alarm(ctx, c, d); err != nil {
+			return storage.Challenge{}, nil, err
+		}
 	}
+	return storage.Challenge{}, refusal, s.tellRefusal(ctx, c, d, refusal)
 }
 
-// SendAgain repeats the passcode, on the channel used last unless that one's carrier is down. Refusals are *ThrottledError (too early, or a sending
-// limit), ErrNotOffered (no message is left) and *EndedError.
+// SendAgain repeats the passcode, on the channel used last unless that one is down. Refusals are *ThrottledError (too
+// early, or a sending limit), ErrNotOffered (no message is left), ErrSMSRefused and *EndedError.
 func (s *Service) SendAgain(ctx context.Context, challengeID, authRequestID string) error {
 	return s.sendMore(ctx, challengeID, authRequestID, func(c storage.Challenge, ds []storage.Delivery, now time.Time) request {
-		return request{in: resendIn(c, ds, s.settings.ResendAfter, now), channel: resendOn(ds, s.circuits.open), trigger: triggerAgain}
+		shut := func(ch storage.Channel) bool { return s.shut(ch, c.PhoneCountry, now) }
+		return request{in: resendIn(c, ds, s.settings.ResendAfter, now), channel: resendOn(ds, shut), trigger: triggerAgain}
 	})
 }
 
 // SendBySMS is the button: the person says that nothing came on WhatsApp. Refusals are *ThrottledError (too early, or
-// a sending limit), ErrNotOffered and *EndedError. It does not count as the automatic fallback; tapped twice it sends
-// once.
+// a sending limit), ErrNotOffered, ErrSMSRefused and *EndedError. It does not count as the automatic fallback; tapped
+// twice it sends once.
 func (s *Service) SendBySMS(ctx context.Context, challengeID, authRequestID string) error {
 	return s.sendMore(ctx, challengeID, authRequestID, func(c storage.Challenge, ds []storage.Delivery, now time.Time) request {
 		if last, sent := latest(sentOut(ds), storage.SMS); sent && last.State != storage.DeliveryFailed {
@@ -257,14 +283,19 @@ func (s *Service) sendMoreIn(ctx context.Context, challengeID, authRequestID str
 	switch {
 	case want.done:
 		return nil, nil
+	case want.in == Never && want.channel == storage.SMS && c.SMSRefused != "":
+		return ErrSMSRefused, nil
 	case want.in == Never:
 		return ErrNotOffered, nil
 	case want.in > 0:
 		return &ThrottledError{RetryAt: now.Add(want.in)}, nil
 	}
 	d := s.newDelivery(c, ds, want.channel, want.trigger, now)
-	if refusal, err = s.takeSend(ctx, c, d, now); err != nil || refusal != nil {
-		return refusal, err
+	if refusal, err = s.draw(ctx, c, d, now); err != nil {
+		return nil, err
+	}
+	if refusal != nil {
+		return refusal, s.refuseMore(ctx, c, d, refusal)
 	}
 	if err := s.store.ScheduleChallenge(ctx, c.ID, nextLook(c, append(ds, d), now)); err != nil {
 		return nil, err
@@ -284,15 +315,14 @@ func (s *Service) lockChallenge(ctx context.Context, id string) (storage.Challen
 	return c, ds, err
 }
 
-// takeSend draws one message from the sending limits. A refusal leaves its event.
-func (s *Service) takeSend(ctx context.Context, c storage.Challenge, d storage.Delivery, now time.Time) (refusal, err error) {
-	refused, err := s.store.Take(ctx, now, s.throttle.Sends(c.PersonID, c.PhoneHash, c.SourceAddr, c.ClientID)...)
-	if err != nil || refused == nil {
-		return nil, err
+// refuseMore records that a further message is not sent. An SMS that the defence refuses is not offered again.
+func (s *Service) refuseMore(ctx context.Context, c storage.Challenge, d storage.Delivery, refusal error) error {
+	if errors.Is(refusal, ErrSMSRefused) {
+		if err := s.store.NoteSMSRefused(ctx, c.ID, refusalReason(refusal)); err != nil {
+			return err
+		}
 	}
-	d.ID = ""
-	e := failed(deliveryEvent(ctx, audit.PasscodeSendRefused, c, d), "throttled")
-	return &ThrottledError{RetryAt: refused.RetryAt}, s.audit.Write(ctx, e)
+	return s.tellRefusal(ctx, c, d, refusal)
 }
 
 // Cancel ends the open challenge of an AuthRequest that goes no further, in the transaction that ctx carries.

@@ -3,6 +3,7 @@ package mfa
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,11 +49,13 @@ func TestStart_ChoosesTheFirstChannel(t *testing.T) {
 	}
 	broken := func(w *world) {
 		for range Defaults().CircuitFailures {
-			_, _ = w.circuits.do(storage.WhatsApp, func() (Sent, error) { return Sent{}, errors.New("no answer") })
+			w.circuits.outcome(CarrierCircuit("meta"), false, testStart)
 		}
 	}
 	only := func(ch storage.Channel) func(*Config) {
-		return func(c *Config) { c.Channels = map[storage.Channel]Channel{ch: c.Channels[ch]} }
+		return func(c *Config) {
+			c.Carriers = slices.DeleteFunc(c.Carriers, func(c Carrier) bool { return c.Channel != ch })
+		}
 	}
 	tests := []struct {
 		name    string

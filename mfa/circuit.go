@@ -1,104 +1,191 @@
 package mfa
 
 import (
-	"errors"
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/parola-id/parola/storage"
 )
 
-// codeCircuit is the failure code of a message that was not tried because the circuit is open.
+// codeCircuit is the failure code of a message that was not tried because a circuit is open.
 const codeCircuit = "circuit"
 
-// circuits holds one breaker per channel (REL-07). They are the one thing a process learns that is not in storage: each
-// node finds out for itself, at the price of a few messages that then fall back like any other.
-type circuits map[storage.Channel]*gobreaker.CircuitBreaker[Sent]
+// Why a node opens a circuit.
+const (
+	reasonFailures = "failures"
+	reasonCountry  = "country_refused" // the carrier itself says that it does not serve the country
+)
 
-func newCircuits(lanes map[storage.Channel]chan struct{}, s Settings, changed func(storage.Channel, bool)) circuits {
-	c := circuits{}
-	for ch := range lanes {
-		c[ch] = gobreaker.NewCircuitBreaker[Sent](gobreaker.Settings{
-			Name:    string(ch),
-			Timeout: s.CircuitRest,
-			ReadyToTrip: func(counts gobreaker.Counts) bool {
-				return counts.ConsecutiveFailures >= uint32(s.CircuitFailures)
-			},
-			IsSuccessful: carrierAnswered,
-			OnStateChange: func(_ string, from, to gobreaker.State) {
-				switch {
-				case to == gobreaker.StateOpen && from == gobreaker.StateClosed:
-					changed(ch, true)
-				case to == gobreaker.StateClosed:
-					changed(ch, false)
-				}
-			},
-		})
-	}
-	return c
-}
+// passage says what a circuit does to a message.
+type passage int
 
-// carrierAnswered says whether an outcome speaks for the carrier's health: a refusal of one message does, a refusal of
-// our account, a failed connection, a 5xx and a lost answer do not.
-func carrierAnswered(err error) bool {
-	if err == nil {
-		return true
-	}
-	var refused *Refused
-	return errors.As(err, &refused) && refused.Scope != ScopeCarrier
-}
+const (
+	through passage = iota // no circuit is open
+	probe                  // the rest is over: one message may try
+	shut
+)
 
-// open says whether messages on ch are not even tried. Half-open is not open: the next message is the probe.
-func (c circuits) open(ch storage.Channel) bool {
-	b, ok := c[ch]
-	return ok && b.State() == gobreaker.StateOpen
-}
-
-// do runs call unless the circuit is open.
-func (c circuits) do(ch storage.Channel, call func() (Sent, error)) (Sent, error) {
-	sent, err := c[ch].Execute(call)
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return Sent{}, &Refused{Failure: Failure{Class: ClassFallback, Code: codeCircuit}, NotSent: true}
-	}
-	return sent, err
-}
-
-func (s *Service) circuitChanged(ch storage.Channel, open bool) {
-	kind := "circuit_closed"
-	if open {
-		kind = "circuit_open"
-	}
-	s.log.Warn("carrier circuit", "channel", ch, "state", kind)
-	if s.hooks.Alarm != nil {
-		s.hooks.Alarm(Alarm{Channel: ch, Kind: kind})
+func passageOf(c storage.Circuit, known bool, now time.Time) passage {
+	switch {
+	case !known:
+		return through
+	case c.Held, now.Before(c.Until), now.Before(c.ProbeUntil):
+		return shut
+	default:
+		return probe
 	}
 }
 
-// sampler lets the first of a kind through, and then one per interval: an alarm or a log under attack must not become
-// the attack. Beyond a bound it forgets what it has seen rather than grow.
-type sampler struct {
-	every time.Duration
-	mu    sync.Mutex
-	last  map[string]time.Time
+// circuits is what this node knows of the circuits in storage, and the failures in a row that it has seen itself
+// (REL-07). It answers from memory, so that a message costs no statement; what it changes waits for keepCircuits, which
+// also brings the changes of other nodes within a second.
+type circuits struct {
+	settings Settings
+	changed  chan struct{}
+
+	mu       sync.Mutex
+	known    map[string]storage.Circuit
+	failures map[string]int
+	unstored []circuitChange
 }
 
-const maxSampled = 256
-
-func newSampler(every time.Duration) *sampler {
-	return &sampler{every: every, last: map[string]time.Time{}}
+// circuitChange is a circuit that this node opened, or opened again; or one that it closed.
+type circuitChange struct {
+	circuit storage.Circuit
+	closed  bool
 }
 
-func (s *sampler) pass(kind string, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if last, seen := s.last[kind]; seen && now.Sub(last) < s.every {
-		return false
+func newCircuits(s Settings) *circuits {
+	return &circuits{
+		settings: s, changed: make(chan struct{}, 1), known: map[string]storage.Circuit{}, failures: map[string]int{},
 	}
-	if len(s.last) >= maxSampled {
-		clear(s.last)
+}
+
+// passage says what the named circuit does to a message now.
+func (c *circuits) passage(name string, now time.Time) passage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	circuit, known := c.known[name]
+	return passageOf(circuit, known, now)
+}
+
+// outcome counts what became of a message. While the circuit rests, or is held, an outcome is a straggler's and says
+// nothing; after the rest it is the probe's.
+func (c *circuits) outcome(name string, ok bool, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	circuit, known := c.known[name]
+	switch {
+	case known && (circuit.Held || now.Before(circuit.Until)):
+	case known && ok:
+		c.change(circuitChange{circuit: circuit, closed: true})
+	case known:
+		c.change(circuitChange{circuit: c.opened(circuit, now)})
+	case ok:
+		delete(c.failures, name)
+	default:
+		c.failures[name]++
+		if limit, _ := c.bounds(name); c.failures[name] >= limit {
+			c.change(circuitChange{circuit: c.opened(storage.Circuit{Name: name, Reason: reasonFailures, OpenedAt: now}, now)})
+		}
 	}
-	s.last[kind] = now
-	return true
+}
+
+// open opens a circuit without counting; one that rests already rests longer.
+func (c *circuits) open(name, reason string, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	circuit, known := c.known[name]
+	if !known {
+		circuit = storage.Circuit{Name: name, Reason: reason, OpenedAt: now}
+	}
+	if !circuit.Held {
+		c.change(circuitChange{circuit: c.opened(circuit, now)})
+	}
+}
+
+func (c *circuits) opened(circuit storage.Circuit, now time.Time) storage.Circuit {
+	_, rest := c.bounds(circuit.Name)
+	circuit.Until, circuit.ProbeUntil = now.Add(rest), time.Time{}
+	return circuit
+}
+
+func (c *circuits) bounds(name string) (failures int, rest time.Duration) {
+	if strings.HasPrefix(name, countryPrefix) {
+		return c.settings.CountryFailures, c.settings.CountryRest
+	}
+	return c.settings.CircuitFailures, c.settings.CircuitRest
+}
+
+// change takes effect in this node at once, and in storage soon.
+func (c *circuits) change(change circuitChange) {
+	c.unstored = append(c.unstored, change)
+	c.apply(change)
+	c.refresh()
+}
+
+func (c *circuits) apply(change circuitChange) {
+	delete(c.failures, change.circuit.Name)
+	if change.closed {
+		delete(c.known, change.circuit.Name)
+		return
+	}
+	c.known[change.circuit.Name] = change.circuit
+}
+
+// probing remembers that some node has the probe until then.
+func (c *circuits) probing(name string, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if circuit, known := c.known[name]; known {
+		circuit.ProbeUntil = until
+		c.known[name] = circuit
+	}
+}
+
+// take hands over the changes that are not stored yet, and putBack returns those that could not be.
+func (c *circuits) take() []circuitChange {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changes := c.unstored
+	c.unstored = nil
+	return changes
+}
+
+func (c *circuits) putBack(changes []circuitChange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unstored = append(changes, c.unstored...)
+}
+
+// load replaces what is known by what is stored, and by what was changed since.
+func (c *circuits) load(stored []storage.Circuit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.known)
+	for _, circuit := range stored {
+		c.known[circuit.Name] = circuit
+	}
+	for _, change := range c.unstored {
+		c.apply(change)
+	}
+}
+
+// refresh has keepCircuits look at once.
+func (c *circuits) refresh() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// all returns what is known, by name.
+func (c *circuits) all() []storage.Circuit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.SortedFunc(maps.Values(c.known), func(a, b storage.Circuit) int { return cmp.Compare(a.Name, b.Name) })
 }

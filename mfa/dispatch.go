@@ -18,17 +18,20 @@ const (
 	lookLease = 15 * time.Second
 	// drainTime bounds a graceful stop (REL-12).
 	drainTime = 20 * time.Second
-	// putBack is when a delivery is tried again for which every lane of its channel was taken.
-	putBack   = 250 * time.Millisecond
-	dueAtOnce = 64
+	// resisting is how long the dispatcher leaves alone what is due and cannot be done.
+	resisting = 250 * time.Millisecond
+	// dueAtOnce bounds how many challenges one transaction looks at: on SQLite, logins wait for it.
+	dueAtOnce = 16
 )
 
-// Run dispatches until ctx ends: it claims due deliveries and hands them to their channels, gives up on those whose
-// process died, and lets the escalation look at due challenges. Then it waits for the calls in progress, at most 20 s.
-// Any number of nodes may run it on one database.
+// Run dispatches until ctx ends: it claims due deliveries and hands them to their carriers, gives up on those whose
+// process died, lets the escalation look at due challenges, and shares circuits with the other nodes. Then it waits for
+// the calls in progress, at most 20 s. Any number of nodes may run it on one database.
 func (s *Service) Run(ctx context.Context) error {
-	var calls sync.WaitGroup
-	s.supervise(ctx, &calls)
+	var calls, keeper sync.WaitGroup
+	keeper.Go(func() { s.supervise(ctx, "circuits", func() { s.watchCircuits(ctx) }) })
+	s.supervise(ctx, "dispatch", func() { s.loop(ctx, &calls) })
+	keeper.Wait()
 	done := make(chan struct{})
 	go func() { calls.Wait(); close(done) }()
 	timeout := time.NewTimer(drainTime)
@@ -41,10 +44,10 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// supervise restarts the loop after a panic, ever more slowly (REL-06).
-func (s *Service) supervise(ctx context.Context, calls *sync.WaitGroup) {
+// supervise restarts a loop after a panic, ever more slowly (REL-06).
+func (s *Service) supervise(ctx context.Context, worker string, loop func()) {
 	for backoff := 100 * time.Millisecond; ctx.Err() == nil; backoff = min(2*backoff, 30*time.Second) {
-		if s.guard("dispatch", func() { s.loop(ctx, calls) }) {
+		if s.guard(worker, loop) {
 			return
 		}
 		sleep(ctx, backoff)
@@ -97,8 +100,9 @@ func (s *Service) pass(ctx context.Context, calls *sync.WaitGroup, woken bool, l
 			return min(wait, s.poll), nil
 		}
 	}
-	for range 8 {
-		due, err := s.store.NextDue(ctx)
+	for {
+		busy, _ := s.room()
+		due, err := s.store.NextDue(ctx, busy...)
 		if err != nil {
 			return s.poll, err
 		}
@@ -108,28 +112,41 @@ func (s *Service) pass(ctx context.Context, calls *sync.WaitGroup, woken bool, l
 		if wait := due.Sub(s.clock.Now()); wait > 0 {
 			return min(wait, s.poll), nil
 		}
-		if _, err := s.claimQueued(ctx, calls); err != nil {
+		done, err := s.doDue(ctx, calls)
+		if err != nil {
 			return s.poll, err
 		}
-		if err := s.giveUpAbandoned(ctx); err != nil {
-			return s.poll, err
-		}
-		if err := s.lookAtDue(ctx); err != nil {
-			return s.poll, err
+		if done == 0 {
+			// Something stays due that cannot be done now: every lane is taken, or a row resists. Do not spin on it.
+			return min(resisting, s.poll), nil
 		}
 	}
-	// Something stays due that cannot be done now: every lane is taken, or a row resists. Do not spin on it.
-	return min(putBack, s.poll), nil
+}
+
+// doDue does some of what is due and says how much.
+func (s *Service) doDue(ctx context.Context, calls *sync.WaitGroup) (done int, err error) {
+	for _, some := range []func(context.Context) (int, error){
+		func(ctx context.Context) (int, error) { return s.claimQueued(ctx, calls) }, s.giveUpAbandoned, s.lookAtDue,
+		func(ctx context.Context) (int, error) { return s.claimNotices(ctx, calls) },
+	} {
+		n, err := some(ctx)
+		if err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
 }
 
 // giveUpAbandoned turns deliveries whose process died while sending into unknown ones: they may have gone out, and are
 // never sent again by themselves.
-func (s *Service) giveUpAbandoned(ctx context.Context) error {
-	return s.store.InTx(ctx, func(ctx context.Context) error {
+func (s *Service) giveUpAbandoned(ctx context.Context) (given int, err error) {
+	err = s.store.InTx(ctx, func(ctx context.Context) error {
 		ds, err := s.store.ClaimAbandoned(ctx, s.clock.Now(), dueAtOnce)
 		if err != nil {
 			return err
 		}
+		given = len(ds)
 		for _, d := range ds {
 			if err := s.tellUnknown(ctx, d); err != nil {
 				return err
@@ -137,30 +154,58 @@ func (s *Service) giveUpAbandoned(ctx context.Context) error {
 		}
 		return nil
 	})
+	return given, err
 }
 
-// lookAtDue ends what has expired and escalates what has waited long enough. Each challenge has a transaction of its
-// own, so that one that resists keeps nobody else waiting; its lease makes it due again later.
-func (s *Service) lookAtDue(ctx context.Context) error {
+// lookAtDue ends what has expired and escalates what has waited long enough, some challenges in one transaction: when
+// many deadlines fall together, they share its cost.
+func (s *Service) lookAtDue(ctx context.Context) (looked int, err error) {
 	var due []storage.Challenge
-	err := s.store.InTx(ctx, func(ctx context.Context) (err error) {
-		now := s.clock.Now()
-		due, err = s.store.ClaimDueChallenges(ctx, now, now.Add(lookLease), dueAtOnce)
+	err = s.store.InTx(ctx, func(ctx context.Context) (err error) {
+		if due, err = s.claimDue(ctx); err != nil {
+			return err
+		}
+		for _, c := range due {
+			if err := s.look(ctx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil || len(due) == 0 || ctx.Err() != nil {
+		return len(due), err
+	}
+	return s.lookOneByOne(ctx)
+}
+
+// lookOneByOne gives each challenge a transaction of its own, so that one that resists keeps nobody else waiting; its
+// lease makes it due again later.
+func (s *Service) lookOneByOne(ctx context.Context) (looked int, err error) {
+	var due []storage.Challenge
+	err = s.store.InTx(ctx, func(ctx context.Context) (err error) {
+		due, err = s.claimDue(ctx)
 		return err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var errs []error
 	for _, c := range due {
-		errs = append(errs, s.store.InTx(ctx, func(ctx context.Context) error {
-			if !isOpen(c, s.clock.Now()) {
-				return s.expire(ctx, c)
-			}
-			return s.escalate(ctx, c)
-		}))
+		errs = append(errs, s.store.InTx(ctx, func(ctx context.Context) error { return s.look(ctx, c) }))
 	}
-	return errors.Join(errs...)
+	return len(due), errors.Join(errs...)
+}
+
+func (s *Service) claimDue(ctx context.Context) ([]storage.Challenge, error) {
+	now := s.clock.Now()
+	return s.store.ClaimDueChallenges(ctx, now, now.Add(lookLease), dueAtOnce)
+}
+
+func (s *Service) look(ctx context.Context, c storage.Challenge) error {
+	if !isOpen(c, s.clock.Now()) {
+		return s.expire(ctx, c)
+	}
+	return s.escalate(ctx, c)
 }
 
 func sleep(ctx context.Context, d time.Duration) {

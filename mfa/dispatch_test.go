@@ -169,68 +169,17 @@ func TestDispatch_AMessageThatWaitedTooLongIsOvertakenByTheSMS(t *testing.T) {
 	w := newWorld(t)
 	c := w.begin()
 	w.clock.Advance(36 * time.Second) // no node was there
-	if err := w.lookAtDue(w.ctx()); err != nil {
+	if _, err := w.lookAtDue(w.ctx()); err != nil {
 		t.Fatal(err)
 	}
 	w.work()
 	w.wantTrail(c, "whatsapp first skipped", "sms not_delivered accepted")
 }
 
-func TestREL07_AnOpenCircuitSendsBySMSAtOnceAndProbesLater(t *testing.T) {
-	rest := 2 * time.Second // longer than a busy machine takes from the last failure to the next login
-	w := newWorld(t, func(c *Config) { c.Settings.CircuitRest = 100 * time.Millisecond })
-	w.circuits = newCircuits(w.lanes, func() Settings { s := w.settings; s.CircuitRest = rest; return s }(), w.circuitChanged)
-	down := true
-	w.whatsApp.answer = func(int) error {
-		if down {
-			return &Refused{Failure: Failure{Class: ClassFallback, Code: "http_500", Scope: ScopeCarrier}}
-		}
-		return nil
-	}
-	for range w.settings.CircuitFailures {
-		c := w.begin()
-		w.work()
-		w.wantTrail(c, "whatsapp first failed", "sms refused accepted")
-		if _, err := w.enter(c, w.passcode(c)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	calls := len(w.whatsApp.sent())
-	c := w.begin()
-	w.work()
-	w.wantTrail(c, "sms circuit accepted")
-	if got := len(w.whatsApp.sent()); got != calls {
-		t.Error("WhatsApp was called with its circuit open")
-	}
-	if want := (Alarm{Channel: storage.WhatsApp, Kind: "circuit_open"}); len(w.alarms) != 1 || w.alarms[0] != want {
-		t.Errorf("alarms %+v", w.alarms)
-	}
-	down = false
-	waitFor(t, func() bool { return !w.circuits.open(storage.WhatsApp) })
-	c = w.begin()
-	w.work()
-	w.wantTrail(c, "whatsapp first accepted")
-	if len(w.alarms) != 2 || w.alarms[1].Kind != "circuit_closed" {
-		t.Errorf("alarms %+v", w.alarms)
-	}
-}
-
-func TestREL07_RefusalsOfOneMessageDoNotOpenTheCircuit(t *testing.T) {
-	w := newWorld(t)
-	for range 3 * w.settings.CircuitFailures {
-		for _, class := range []Class{ClassFallback, ClassNumber, ClassAlert, ClassRetry} {
-			_, _ = w.circuits.do(storage.WhatsApp, func() (Sent, error) { return Sent{}, &Refused{Failure: Failure{Class: class}} })
-		}
-	}
-	if w.circuits.open(storage.WhatsApp) {
-		t.Error("it opened")
-	}
-}
-
 func TestREL07_ACallHasADeadline(t *testing.T) {
 	w := newWorld(t, func(c *Config) {
 		c.Settings.CallTimeout = 100 * time.Millisecond
-		c.Channels = map[storage.Channel]Channel{storage.WhatsApp: hanging{}, storage.SMS: c.Channels[storage.SMS]}
+		c.Carriers[0].Sender = hanging{}
 	})
 	c := w.begin()
 	w.work()
@@ -312,16 +261,16 @@ func TestDispatch_AResultIsWrittenDownWhenStorageStumbles(t *testing.T) {
 	}
 }
 
-func TestDispatch_AChannelThatWasTakenAwayIsAnOperatorsFault(t *testing.T) {
+func TestDispatch_ACarrierThatWasTakenAwayIsAnOperatorsFault(t *testing.T) {
 	database := storagetest.SQLite(t)
 	first := newWorldOn(t, database.Open(t, storagetest.Options{}))
 	c := first.begin()
 	w := newNode(t, database.Open(t, storagetest.Options{}), first.clock, func(cfg *Config) {
-		cfg.Channels = map[storage.Channel]Channel{storage.SMS: cfg.Channels[storage.SMS]}
+		cfg.Carriers = cfg.Carriers[1:]
 	})
 	w.work()
 	w.wantTrail(c, "whatsapp first failed", "sms refused accepted")
-	if len(w.alarms) != 1 || w.alarms[0].Code != "no_channel" {
+	if len(w.alarms) != 1 || w.alarms[0].Code != "no_carrier" {
 		t.Errorf("alarms %+v", w.alarms)
 	}
 }
@@ -411,11 +360,11 @@ type panicking struct {
 	left atomic.Int32
 }
 
-func (p *panicking) NextDue(ctx context.Context) (time.Time, error) {
+func (p *panicking) NextDue(ctx context.Context, busy ...string) (time.Time, error) {
 	if p.left.Add(-1) >= 0 {
 		panic("in the loop")
 	}
-	return p.Store.NextDue(ctx)
+	return p.Store.NextDue(ctx, busy...)
 }
 
 func TestREL06_ThePanickingLoopIsRestarted(t *testing.T) {
@@ -436,17 +385,34 @@ func TestREL06_ThePanickingLoopIsRestarted(t *testing.T) {
 
 func TestNew_RefusesWhatCannotWork(t *testing.T) {
 	for name, change := range map[string]func(*Config){
-		"no store":        func(c *Config) { c.Store = nil },
-		"no channel":      func(c *Config) { c.Channels = nil },
-		"a life too long": func(c *Config) { c.Settings.PasscodeLife = 11 * time.Minute },
-		"too many tries":  func(c *Config) { c.Settings.Tries = 11 },
-		"a call too long": func(c *Config) { c.Settings.CallTimeout = 6 * time.Second },
-		"an unknown word": func(c *Config) { c.Settings.Fallback = "maybe" },
-		"nothing set":     func(c *Config) { c.Settings = Settings{} },
+		"no store":                 func(c *Config) { c.Store = nil },
+		"no prices":                func(c *Config) { c.Prices = nil },
+		"no defence":               func(c *Config) { c.Guard = nil },
+		"no carrier":               func(c *Config) { c.Carriers = nil },
+		"a carrier twice":          func(c *Config) { c.Carriers = append(c.Carriers, c.Carriers[0]) },
+		"a carrier without a name": func(c *Config) { c.Carriers[0].Name = "" },
+		"a name of two words":      func(c *Config) { c.Carriers[0].Name = "Meta Inc" },
+		"a sender that is missing": func(c *Config) { c.Carriers[0].Sender = nil },
+		"an unknown channel":       func(c *Config) { c.Carriers[0].Channel = "pigeon" },
+		"a route by WhatsApp":      func(c *Config) { c.Routes = map[string][]string{"IT": {"meta"}} },
+		"a route to nobody":        func(c *Config) { c.Routes = map[string][]string{"IT": {"vonage"}} },
+		"a route that comes back":  func(c *Config) { c.Routes = map[string][]string{"IT": {"twilio", "twilio"}} },
+		"a route from nowhere":     func(c *Config) { c.Routes = map[string][]string{"it": {"twilio"}} },
+		"a life too long":          func(c *Config) { c.Settings.PasscodeLife = 11 * time.Minute },
+		"too many tries":           func(c *Config) { c.Settings.Tries = 11 },
+		"a call too long":          func(c *Config) { c.Settings.CallTimeout = 6 * time.Second },
+		"an unknown word":          func(c *Config) { c.Settings.Fallback = "maybe" },
+		"nothing set":              func(c *Config) { c.Settings = Settings{} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			cfg := Config{Store: w.store, Audit: w.audit, Keys: w.keys, Clock: w.clock, Throttle: w.throttle, Channels: w.channels, Settings: Defaults()}
+			cfg := Config{
+				Store: w.store, Audit: w.audit, Keys: w.keys, Clock: w.clock, Throttle: w.throttle, Prices: w.prices,
+				Guard: w.defence, Carriers: []Carrier{{"meta", WhatsApp, w.whatsApp}, {"twilio", SMS, w.sms}}, Settings: served("IT"),
+			}
+			if _, err := New(cfg); err != nil {
+				t.Fatal(err)
+			}
 			change(&cfg)
 			if _, err := New(cfg); err == nil || !strings.HasPrefix(err.Error(), "mfa: ") {
 				t.Errorf("got %v", err)

@@ -19,12 +19,20 @@ var (
 	ErrNoChannel = errors.New("no channel is allowed for this challenge")
 	// ErrNotOffered says that an SMS by the button is not possible: policy forbids it, or no message is left.
 	ErrNotOffered = errors.New("sms is not offered for this challenge")
+	// ErrSMSRefused says that the defence against SMS pumping refuses an SMS to this number. It is an ErrNotOffered too.
+	ErrSMSRefused = fmt.Errorf("%w: the defence against pumping refuses it", ErrNotOffered)
 	// ErrMalformed says that what was typed cannot be a passcode. Nothing was counted and no database was asked.
 	ErrMalformed = errors.New("not a passcode")
 )
 
+// errUnknownKey says that a number was sealed with a root secret that is gone.
+var errUnknownKey = errors.New("the phone cannot be opened")
+
 // ThrottledError says that a limit refused, and when to try again; the zero RetryAt means that time alone does not help.
-type ThrottledError struct{ RetryAt time.Time }
+type ThrottledError struct {
+	RetryAt time.Time
+	budget  bool // of money, not of numbers
+}
 
 // Error names the time, for logs.
 func (e *ThrottledError) Error() string {

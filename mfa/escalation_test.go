@@ -254,30 +254,27 @@ func TestRetryOfClassR(t *testing.T) {
 	pairRate := &Refused{Failure: Failure{Class: ClassRetry, Code: "131056"}, RetryAfter: 6 * time.Second, NotSent: true}
 	busy := &Refused{Failure: Failure{Class: ClassRetry, Code: "131016"}, NotSent: true}
 	call := func(change ...func(*storage.Delivery)) storage.Delivery {
-		d := message(storage.DeliverySending, change...)
-		if d.Calls == 0 {
-			d.Calls = 1
-		}
-		return d
+		return message(storage.DeliverySending, change...)
 	}
 	tests := []struct {
 		name    string
 		d       storage.Delivery
+		retried bool
 		refused *Refused
 		now     float64
 		want    float64 // seconds; 0 is no retry
 	}{
-		{"once, after 1 to 2 s", call(), busy, 2, 3.5},
-		{"not before 6 s for the pair rate", call(), pairRate, 2, 8.5},
-		{"not twice", call(func(d *storage.Delivery) { d.Calls = 2 }), busy, 2, 0},
-		{"not when it may have gone out", call(), &Refused{Failure: busy.Failure}, 2, 0},
-		{"not for another class", call(), &Refused{Failure: Failure{Class: ClassFallback}, NotSent: true}, 2, 0},
-		{"not beyond the deadline", call(), pairRate, 30, 0},
-		{"not beyond the end", call(func(d *storage.Delivery) { d.SendingAt = at(295) }), pairRate, 296, 0},
+		{"once, after 1 to 2 s", call(), false, busy, 2, 3.5},
+		{"not before 6 s for the pair rate", call(), false, pairRate, 2, 8.5},
+		{"not twice", call(), true, busy, 2, 0},
+		{"not when it may have gone out", call(), false, &Refused{Failure: busy.Failure}, 2, 0},
+		{"not for another class", call(), false, &Refused{Failure: Failure{Class: ClassFallback}, NotSent: true}, 2, 0},
+		{"not beyond the deadline", call(), false, pairRate, 30, 0},
+		{"not beyond the end", call(func(d *storage.Delivery) { d.SendingAt = at(295) }), false, pairRate, 296, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, again := retryAt(tt.d, openChallenge(), tt.refused, at(tt.now), 500*time.Millisecond)
+			got, again := retryAt(tt.d, tt.retried, openChallenge(), tt.refused, at(tt.now), 500*time.Millisecond)
 			if again != (tt.want != 0) || again && !got.Equal(at(tt.want)) {
 				t.Errorf("got %v %v, want %v s", got.Sub(testStart), again, tt.want)
 			}

@@ -22,9 +22,10 @@ const maxPhoneInput = 40
 // Phone is a phone number in its one canonical form, E.164. It prints masked, whatever the verb or encoder, and must be
 // asked to reveal itself.
 type Phone struct {
-	e164   string
-	region string
-	voip   bool
+	e164    string
+	region  string
+	voip    bool
+	service bool // premium, shared-cost, toll-free: nobody's phone
 }
 
 // ParsePhone reads a number as people write it; region (ISO 3166-1 alpha-2) is where a number without "+" belongs, and
@@ -46,17 +47,23 @@ func ParsePhone(s, region string) (Phone, error) {
 	if !phonenumbers.IsValidNumber(number) {
 		return Phone{}, fmt.Errorf("%w: no such number is given out in its country", ErrPhoneRefused)
 	}
-	kind := phonenumbers.GetNumberType(number)
-	switch kind {
-	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE, phonenumbers.FIXED_LINE, phonenumbers.VOIP:
-	default:
+	p := Phone{e164: phonenumbers.Format(number, phonenumbers.E164), region: phonenumbers.GetRegionCodeForNumber(number)}
+	if p.voip, p.service = kindOf(number); p.service {
 		return Phone{}, fmt.Errorf("%w: it is a service number", ErrPhoneRefused)
 	}
-	return Phone{
-		e164:   phonenumbers.Format(number, phonenumbers.E164),
-		region: phonenumbers.GetRegionCodeForNumber(number),
-		voip:   kind == phonenumbers.VOIP,
-	}, nil
+	return p, nil
+}
+
+// kindOf says what the numbering plan says of a number. One that the plan does not know any more is nothing special.
+func kindOf(number *phonenumbers.PhoneNumber) (voip, service bool) {
+	switch phonenumbers.GetNumberType(number) {
+	case phonenumbers.VOIP:
+		return true, false
+	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE, phonenumbers.FIXED_LINE, phonenumbers.UNKNOWN:
+		return false, false
+	default:
+		return false, true
+	}
 }
 
 // Reveal returns the E.164 number, for the carrier alone.
@@ -64,6 +71,9 @@ func (p Phone) Reveal() string { return p.e164 }
 
 // Country is the ISO 3166-1 alpha-2 region.
 func (p Phone) Country() string { return p.region }
+
+// Prefix is the number without its last six digits: up to a million numbers that somebody may hold by the block.
+func (p Phone) Prefix() string { return p.e164[:max(0, len(p.e164)-6)] }
 
 // LastTwo is all of the number that is ever shown (OTP-40).
 func (p Phone) LastTwo() string { return p.e164[max(0, len(p.e164)-2):] }
@@ -99,5 +109,9 @@ func OpenPhone(keys *secret.Keys, f storage.PhoneFactor) (Phone, error) {
 	if err != nil {
 		return Phone{}, fmt.Errorf("open phone: %w", err)
 	}
-	return Phone{e164: string(e164), region: f.Country}, nil
+	p := Phone{e164: string(e164), region: f.Country}
+	if number, err := phonenumbers.Parse(p.e164, ""); err == nil {
+		p.voip, p.service = kindOf(number)
+	}
+	return p, nil
 }

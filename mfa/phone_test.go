@@ -87,7 +87,7 @@ func TestOTP37_VoIPNumbersNeedAnAdministratorsYes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := Defaults()
+	settings := served(AllCountries)
 	if err := settings.Admits(p); !errors.Is(err, ErrPhoneRefused) {
 		t.Errorf("admitted: %v", err)
 	}

@@ -23,6 +23,8 @@ const (
 	StageSMSDelivered              // the SMS was delivered
 	StageNotArriving               // no channel got through
 	StageUnknown                   // the answer to the SMS was lost: it may or may not arrive
+	StageSMSRefused                // WhatsApp did not get through, and our limits or our defence refused the SMS
+	StageBarred                    // a security signal: nothing more is sent to this number for this login
 )
 
 // Progress is where a challenge stands, as the page and its event stream show it.
@@ -33,6 +35,8 @@ type Progress struct {
 	// WhatsApp and SMS say on which channels the passcode has gone out or is going out.
 	WhatsApp, SMS     bool
 	WhatsAppDelivered bool
+	// WhatsAppSkipped says that the first message went by SMS, because WhatsApp is down here or the number has none.
+	WhatsAppSkipped bool
 	// SMSIn is the time until the automatic SMS, OfferSMSIn until the button, ResendIn until "Send again"; Never when
 	// there will be none. ExpiresIn is the time until the passcode ends.
 	SMSIn, OfferSMSIn, ResendIn, ExpiresIn time.Duration

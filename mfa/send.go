@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,14 +16,19 @@ import (
 	"github.com/parola-id/parola/storage"
 )
 
+// panicNoteTime bounds the writing of a panic's event: a worker that has just failed must not hang as well.
+const panicNoteTime = 5 * time.Second
+
+// maxCalls is one call and the one retry of class R.
+const maxCalls = 2
+
+// Failure codes of our own, beside codeCircuit.
 const (
-	// maxCalls is one call and the one retry of class R.
-	maxCalls = 2
-	// panicNoteTime bounds the writing of a panic's event: a worker that has just failed must not hang as well.
-	panicNoteTime = 5 * time.Second
+	codeUnknownKey = "unknown_key" // sealed or derived with a root secret that is gone
+	codeNoCarrier  = "no_carrier"  // the configuration no longer has it
 )
 
-// job is a claimed delivery on its way to its channel.
+// job is a claimed delivery on its way to its carrier.
 type job struct {
 	delivery  storage.Delivery
 	challenge storage.Challenge
@@ -31,10 +38,7 @@ type job struct {
 // claimQueued moves due deliveries to "sending", with everything their calls need, in one transaction, and starts the
 // calls once that has committed: no socket opens before (REL-03).
 func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) (claimed int, err error) {
-	free := 0
-	for _, lane := range s.lanes {
-		free += cap(lane) - len(lane)
-	}
+	busy, free := s.room()
 	if free == 0 {
 		return 0, nil
 	}
@@ -42,7 +46,7 @@ func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) (claim
 	err = s.store.InTx(ctx, func(ctx context.Context) error {
 		jobs, claimed = nil, 0
 		now := s.clock.Now()
-		ds, err := s.store.ClaimQueued(ctx, now, now.Add(sendLease), free)
+		ds, err := s.store.ClaimQueued(ctx, now, now.Add(sendLease), free, busy...)
 		if err != nil {
 			return err
 		}
@@ -67,6 +71,20 @@ func (s *Service) claimQueued(ctx context.Context, calls *sync.WaitGroup) (claim
 	return claimed, nil
 }
 
+// room says which carriers' lanes are all taken, and how many deliveries each of the others can take: as many are claimed,
+// so that every one of them has a lane whoever its carrier is. A slow carrier keeps its own messages waiting (REL-07).
+func (s *Service) room() (busy []string, free int) {
+	for _, name := range slices.Sorted(maps.Keys(s.lanes)) {
+		switch left := cap(s.lanes[name]) - len(s.lanes[name]); {
+		case left <= 0:
+			busy = append(busy, name)
+		case free == 0 || left < free:
+			free = left
+		}
+	}
+	return busy, free
+}
+
 // prepare reads what a delivery needs, or drops it when nobody waits for it any more. Writing the challenge's row first
 // makes this wait for a verification in progress, and a verification for this: either it sees the message as going
 // out, or this sees that it has ended. The date written is the deadline of a message that is sent now; where another
@@ -88,13 +106,22 @@ func (s *Service) prepare(ctx context.Context, d storage.Delivery) (j job, ready
 		return j, false, s.skip(ctx, c, d, "overtaken_by_sms")
 	}
 	j = job{delivery: d, challenge: c}
-	j.message, err = s.message(c, d, phone)
-	if err != nil {
-		// Sealed or derived with a root secret that is gone: no channel can help, an operator must.
-		s.log.Error("prepare passcode message", "delivery", d.ID, "err", err)
-		return j, false, s.settleIn(ctx, j, Sent{}, &Refused{Failure: Failure{Class: ClassConfig, Code: "unknown_key"}, NotSent: true})
+	refuse := func(class Class, code string) (job, bool, error) {
+		return j, false, s.settleIn(ctx, j, Sent{}, &Refused{Failure: Failure{Class: class, Code: code}, NotSent: true})
 	}
-	return j, true, nil
+	if j.message, err = s.message(c, d, phone); err != nil {
+		// No channel can help, an operator must.
+		s.log.Error("prepare passcode message", "delivery", d.ID, "err", err)
+		return refuse(ClassConfig, codeUnknownKey)
+	}
+	if s.routes.senders[d.Carrier].Channel != d.Channel {
+		return refuse(ClassConfig, codeNoCarrier)
+	}
+	open, err := s.letThrough(ctx, c, d)
+	if err == nil && !open {
+		return refuse(ClassFallback, codeCircuit)
+	}
+	return j, err == nil, err
 }
 
 func (s *Service) message(c storage.Challenge, d storage.Delivery, phone storage.PhoneFactor) (Message, error) {
@@ -106,7 +133,10 @@ func (s *Service) message(c storage.Challenge, d storage.Delivery, phone storage
 	if err != nil {
 		return Message{}, err
 	}
-	return Message{DeliveryID: d.ID, To: to, Passcode: passcode, Locale: c.Locale, ValidFor: c.ExpiresAt.Sub(s.clock.Now())}, nil
+	identity, err := s.identityFor(d, phone)
+	return Message{
+		DeliveryID: d.ID, To: to, Passcode: passcode, Locale: c.Locale, ValidFor: c.ExpiresAt.Sub(s.clock.Now()), Identity: identity,
+	}, err
 }
 
 // skip drops a delivery before it was sent.
@@ -118,41 +148,19 @@ func (s *Service) skip(ctx context.Context, c storage.Challenge, d storage.Deliv
 	return s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.PasscodeSendRefused, c, d), reason))
 }
 
-// launch starts the call on a lane of its channel. With every lane taken by a slow carrier the delivery goes back to
-// the queue, so that the other channel's messages do not wait behind it.
+// launch makes the call in a lane of its carrier's.
 func (s *Service) launch(ctx context.Context, calls *sync.WaitGroup, j job) {
-	lane := s.lanes[j.delivery.Channel] // nil, and never ready, for a channel that is not configured
-	select {
-	case lane <- struct{}{}:
-	default:
-		if lane == nil {
-			s.settle(ctx, j, Sent{}, &Refused{Failure: Failure{Class: ClassConfig, Code: "no_channel"}, NotSent: true})
-			return
-		}
-		s.requeue(ctx, j)
-		return
-	}
+	lane := s.lanes[j.delivery.Carrier]
+	lane <- struct{}{}
 	calls.Go(func() {
 		defer func() {
 			<-lane
 			if len(lane) >= cap(lane)-1 {
-				s.wakeDispatcher()
+				s.wakeDispatcher() // for what waits because the carrier was busy
 			}
 		}()
 		s.call(context.WithoutCancel(ctx), j)
 	})
-}
-
-func (s *Service) requeue(ctx context.Context, j job) {
-	err := s.store.InTx(context.WithoutCancel(ctx), func(ctx context.Context) error {
-		d := j.delivery
-		d.State, d.DueAt = storage.DeliveryQueued, s.clock.Now().Add(putBack)
-		_, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending)
-		return err
-	})
-	if err != nil {
-		s.log.Error("put delivery back", "delivery", j.delivery.ID, "err", err)
-	}
 }
 
 // call sends one message and writes down what came of it. A panic in a channel leaves an unknown outcome.
@@ -162,9 +170,9 @@ func (s *Service) call(ctx context.Context, j job) {
 	s.guard("send", func() {
 		callCtx, cancel := context.WithTimeout(ctx, s.settings.CallTimeout)
 		defer cancel()
-		ch := j.delivery.Channel
-		sent, err = s.circuits.do(ch, func() (Sent, error) { return s.channels[ch].Send(callCtx, j.message) })
+		sent, err = s.routes.senders[j.delivery.Carrier].Sender.Send(callCtx, j.message)
 	})
+	s.answered(j, err)
 	if s.hooks.Sent != nil {
 		result, class := sendOutcome(err)
 		s.hooks.Sent(j.delivery.Channel, result, class, s.clock.Now().Sub(started))
@@ -201,7 +209,6 @@ func (s *Service) settle(ctx context.Context, j job, sent Sent, outcome error) {
 }
 
 func (s *Service) settleIn(ctx context.Context, j job, sent Sent, outcome error) error {
-	now, c := s.clock.Now(), j.challenge
 	var refused *Refused
 	switch {
 	case outcome == nil:
@@ -212,12 +219,23 @@ func (s *Service) settleIn(ctx context.Context, j job, sent Sent, outcome error)
 		if updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending); err != nil || !updated {
 			return err // a receipt knows better, or the lease is over
 		}
-		s.log.Warn("carrier's answer was lost", "channel", d.Channel, "delivery", d.ID)
+		s.log.Warn("carrier's answer was lost", "carrier", d.Carrier, "delivery", d.ID)
 		return s.tellUnknown(ctx, d)
 	}
-	d := j.delivery
+	return s.refused(ctx, j, refused)
+}
+
+// refused draws the consequences of a carrier's no: the next carrier, the one retry, or the escalation.
+func (s *Service) refused(ctx context.Context, j job, refused *Refused) error {
+	now, c, d := s.clock.Now(), j.challenge, j.delivery
+	retried := d.FailureClass != ""
 	d.FailureClass, d.FailureCode = string(refused.Class), shortCode(refused.Code)
-	if at, again := retryAt(d, c, refused, now, rand.N(time.Second)); again {
+	if mayFailOver(d, refused) {
+		if moved, err := s.failOver(ctx, c, d, now); err != nil || moved {
+			return err
+		}
+	}
+	if at, again := retryAt(d, retried, c, refused, now, rand.N(time.Second)); again {
 		d.State, d.DueAt = storage.DeliveryQueued, at
 		if updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending); err != nil || !updated {
 			return err
@@ -269,14 +287,6 @@ func (s *Service) accepted(ctx context.Context, j job, sent Sent) error {
 	}
 	s.store.AfterCommit(ctx, func() { s.watchers.notify(d.ChallengeID) })
 	return s.lookBy(ctx, j.challenge, nextLook(j.challenge, []storage.Delivery{d}, now))
-}
-
-// retryAt says whether and when a refused message is tried once more on its channel: only class R, only when it is
-// known not to have gone out, once, and inside the deadline after which the other channel has its turn.
-func retryAt(d storage.Delivery, c storage.Challenge, r *Refused, now time.Time, jitter time.Duration) (time.Time, bool) {
-	at := now.Add(max(r.RetryAfter, time.Second) + jitter)
-	inTime := at.Before(d.SendingAt.Add(c.Policy.NotDeliveredAfter)) && at.Before(c.ExpiresAt)
-	return at, r.Class == ClassRetry && r.NotSent && d.Calls < maxCalls && inTime
 }
 
 // tellUnknown records that nobody knows what became of a delivery, and lets the escalation set its deadline.

@@ -1,11 +1,10 @@
 package mfa
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/parola-id/parola/internal/audit"
@@ -22,19 +21,29 @@ type Store interface {
 	storage.Deliveries
 	storage.Phones
 	storage.Throttles
+	storage.Circuits
+	storage.Notices
+	// ChallengesByID is that of storage.Ledger, ListEvents that of storage.Events.
+	ChallengesByID(ctx context.Context, ids []string) ([]storage.Challenge, error)
+	ListEvents(ctx context.Context, f storage.EventFilter) ([]storage.Event, error)
 }
 
-// Config is what a Service needs. Hooks and Log may be left out.
+// Config is what a Service needs. Routes, Warner, Hooks and Log may be left out.
 type Config struct {
 	Store    Store
 	Audit    *audit.Writer
 	Keys     *secret.Keys
 	Clock    clock.Clock
 	Throttle *throttle.Throttle
-	// Channels are the ways to a phone that this installation has.
-	Channels map[storage.Channel]Channel
-	// Carriers name the company behind each channel in deliveries and events: "meta", "twilio".
-	Carriers map[storage.Channel]string
+	// Carriers are tried in this order, on each channel.
+	Carriers []Carrier
+	// Routes name the SMS carriers of a country (ISO 3166-1 alpha-2) in their order. A country that is not named has all
+	// of them; one that is named with none has no SMS.
+	Routes map[string][]string
+	Prices Prices
+	Guard  Guard
+	// Warner tells people of logins that they did not ask for; nil tells nobody.
+	Warner   Warner
 	Settings Settings
 	Hooks    Hooks
 	Log      *slog.Logger
@@ -43,7 +52,7 @@ type Config struct {
 // Hooks tell operators and metrics what happens. They are called from several goroutines and must not block; each may
 // be nil. No hook ever hears a number, passcode or message id.
 type Hooks struct {
-	// Alarm reports what an operator must look at: a class C failure, or a circuit that opened or closed.
+	// Alarm reports what an operator must look at: a class C failure, or a circuit that this node opened or closed.
 	Alarm func(Alarm)
 	// Sent reports one call to a carrier. Outcome is accepted, refused or unknown; class is empty unless refused.
 	Sent func(ch storage.Channel, outcome string, class Class, took time.Duration)
@@ -62,8 +71,10 @@ type Alarm struct {
 	Channel storage.Channel
 	// Kind is carrier_refuses (class C), circuit_open or circuit_closed.
 	Kind string
-	// Code is the carrier's number for carrier_refuses.
-	Code string
+	// Carrier and Code say who refuses with which number, for carrier_refuses.
+	Carrier, Code string
+	// Circuit names the one that opened or closed.
+	Circuit string
 }
 
 // Service is the second factor.
@@ -73,28 +84,31 @@ type Service struct {
 	keys     *secret.Keys
 	clock    clock.Clock
 	throttle *throttle.Throttle
-	channels map[storage.Channel]Channel
-	carriers map[storage.Channel]string
+	routes   routes
+	prices   Prices
+	defence  Guard
+	warner   Warner
 	settings Settings
 	hooks    Hooks
 	log      *slog.Logger
 
-	circuits circuits
+	circuits *circuits
 	alarms   *sampler
 	rejects  *sampler
 	watchers *watchers
 	wake     chan struct{}
 	poll     time.Duration
-	lanes    map[storage.Channel]chan struct{}
+	lanes    map[string]chan struct{} // by carrier: one that is slow fills its own and nobody else's
 }
 
 // New returns a Service, or says which part of the configuration is missing or out of bounds.
 func New(c Config) (*Service, error) {
-	if c.Store == nil || c.Audit == nil || c.Keys == nil || c.Clock == nil || c.Throttle == nil {
-		return nil, errors.New("mfa: Store, Audit, Keys, Clock and Throttle are required")
+	if c.Store == nil || c.Audit == nil || c.Keys == nil || c.Clock == nil || c.Throttle == nil || c.Prices == nil || c.Guard == nil {
+		return nil, errors.New("mfa: Store, Audit, Keys, Clock, Throttle, Prices and Guard are required")
 	}
-	if len(c.Channels) == 0 {
-		return nil, errors.New("mfa: configure at least one channel, whatsapp or sms")
+	routes, err := newRoutes(c.Carriers, c.Routes)
+	if err != nil {
+		return nil, fmt.Errorf("mfa: %w", err)
 	}
 	if err := c.Settings.Check(); err != nil {
 		return nil, fmt.Errorf("mfa: %w", err)
@@ -102,19 +116,16 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if len(c.Settings.Countries) == 0 {
-		c.Log.Warn("mfa.countries is empty: passcodes may be sent to every country; list those you serve")
-	}
 	s := &Service{
-		store: c.Store, audit: c.Audit, keys: c.Keys, clock: c.Clock, throttle: c.Throttle,
-		channels: maps.Clone(c.Channels), carriers: maps.Clone(c.Carriers), settings: c.Settings, hooks: c.Hooks, log: c.Log,
-		alarms: newSampler(5 * time.Minute), rejects: newSampler(10 * time.Second),
-		watchers: newWatchers(), wake: make(chan struct{}, 1), poll: pollEvery, lanes: map[storage.Channel]chan struct{}{},
+		store: c.Store, audit: c.Audit, keys: c.Keys, clock: c.Clock, throttle: c.Throttle, routes: routes,
+		prices: c.Prices, defence: c.Guard, warner: c.Warner, settings: c.Settings, hooks: c.Hooks, log: c.Log,
+		circuits: newCircuits(c.Settings),
+		alarms:   newSampler(5 * time.Minute), rejects: newSampler(10 * time.Second),
+		watchers: newWatchers(), wake: make(chan struct{}, 1), poll: pollEvery, lanes: map[string]chan struct{}{},
 	}
-	for _, ch := range slices.Collect(maps.Keys(s.channels)) {
-		s.lanes[ch] = make(chan struct{}, c.Settings.Workers)
+	for _, carrier := range c.Carriers {
+		s.lanes[carrier.Name] = make(chan struct{}, c.Settings.Workers)
 	}
-	s.circuits = newCircuits(s.lanes, c.Settings, s.circuitChanged)
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parola-id/parola/storage"
@@ -46,20 +47,31 @@ type Settings struct {
 	ResendAfter time.Duration `yaml:"resend_after"`
 	// RememberNoWhatsApp is how long a number that WhatsApp does not know gets SMS at once.
 	RememberNoWhatsApp time.Duration `yaml:"remember_no_whatsapp"`
-	// Countries are the ISO 3166-1 alpha-2 regions that passcodes may be sent to (OTP-26). Empty allows all.
+	// Countries are the ISO 3166-1 alpha-2 regions that passcodes may be sent to (OTP-26), or AllCountries alone. The
+	// operator must choose: empty is refused.
 	Countries []string `yaml:"countries"`
 	// AllowVoIP admits numbers of the type voice-over-IP (OTP-37).
 	AllowVoIP bool `yaml:"allow_voip"`
 	// CallTimeout bounds one call to a carrier: at most 5 s (REL-07).
 	CallTimeout time.Duration `yaml:"call_timeout"`
-	// Workers bounds the calls in progress per channel and node.
+	// Workers bounds the calls in progress per carrier and node.
 	Workers int `yaml:"workers"`
-	// CircuitFailures in a row open a channel's circuit; after CircuitRest one call probes it.
+	// CircuitFailures in a row open a carrier's circuit; after CircuitRest one message probes it.
 	CircuitFailures int           `yaml:"circuit_failures"`
 	CircuitRest     time.Duration `yaml:"circuit_rest"`
+	// CountryFailures and CountryRest are the same for one channel in one country.
+	CountryFailures int           `yaml:"country_failures"`
+	CountryRest     time.Duration `yaml:"country_rest"`
+	// BindIdentity sends on WhatsApp to the account that proved receipt of the first passcode, and to no other.
+	BindIdentity bool `yaml:"bind_identity"`
+	// Currency (ISO 4217) is what budgets, rate cards and reports count in.
+	Currency string `yaml:"currency"`
 }
 
-// Defaults are the settings of a new installation.
+// AllCountries in Settings.Countries admits every country.
+const AllCountries = "all"
+
+// Defaults are the settings of a new installation, which still lack Countries.
 func Defaults() Settings {
 	return Settings{
 		PasscodeLife: 5 * time.Minute, Tries: 5, MaxMessages: 4,
@@ -68,8 +80,12 @@ func Defaults() Settings {
 		OfferSMSAfter: 20 * time.Second, ResendAfter: 30 * time.Second,
 		RememberNoWhatsApp: 24 * time.Hour,
 		CallTimeout:        5 * time.Second, Workers: 16, CircuitFailures: 5, CircuitRest: 30 * time.Second,
+		CountryFailures: 20, CountryRest: 15 * time.Minute, Currency: "EUR",
 	}
 }
+
+// longestTTL is the most that Meta takes as message_send_ttl_seconds of an authentication template.
+const longestTTL = 900 * time.Second
 
 // lateCopyMargin is how long after the template's TTL the SMS follows.
 const lateCopyMargin = 5 * time.Second
@@ -95,7 +111,7 @@ func (s Settings) Check() error {
 	within("passcode_life", s.PasscodeLife, 30*time.Second, 10*time.Minute)
 	count("tries", s.Tries, 1, 10)
 	count("max_messages", s.MaxMessages, 1, 10)
-	within("template_ttl", s.TemplateTTL, time.Second, s.PasscodeLife) // no copy may arrive after its passcode's end (OTP-38)
+	within("template_ttl", s.TemplateTTL, time.Second, min(s.PasscodeLife, longestTTL)) // no copy may arrive after its passcode's end (OTP-38)
 	word("fallback", s.Fallback, FallbackAllow, FallbackAsk, FallbackDeny)
 	word("not_entered", s.NotEntered, NotEnteredSend, NotEnteredAsk, NotEnteredOff)
 	within("not_entered_after", s.NotEnteredAfter, time.Second, 10*time.Minute)
@@ -106,7 +122,31 @@ func (s Settings) Check() error {
 	count("workers", s.Workers, 1, 256)
 	count("circuit_failures", s.CircuitFailures, 1, 1000)
 	within("circuit_rest", s.CircuitRest, 100*time.Millisecond, 10*time.Minute)
-	return errors.Join(errs...)
+	count("country_failures", s.CountryFailures, 1, 10_000)
+	within("country_rest", s.CountryRest, 100*time.Millisecond, 24*time.Hour)
+	if len(s.Currency) != 3 || strings.Trim(s.Currency, upperCase) != "" {
+		errs = append(errs, fmt.Errorf("mfa.currency is %q: write three capital letters, like EUR", s.Currency))
+	}
+	return errors.Join(append(errs, s.checkCountries())...)
+}
+
+const upperCase = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+func isCountry(s string) bool { return len(s) == 2 && strings.Trim(s, upperCase) == "" }
+
+func (s Settings) checkCountries() error {
+	if len(s.Countries) == 0 {
+		return fmt.Errorf("mfa.countries is empty: list the countries you serve, or write [%s]", AllCountries)
+	}
+	if len(s.Countries) == 1 && s.Countries[0] == AllCountries {
+		return nil
+	}
+	for _, c := range s.Countries {
+		if !isCountry(c) {
+			return fmt.Errorf("mfa.countries holds %q: write two capital letters, like IT, or [%s] alone", c, AllCountries)
+		}
+	}
+	return nil
 }
 
 // Admits says whether passcodes may be sent to a phone: its country is on the list and its kind is allowed.
@@ -114,12 +154,11 @@ func (s Settings) Admits(p Phone) error {
 	if p.voip && !s.AllowVoIP {
 		return fmt.Errorf("%w: voice-over-IP numbers are not admitted (mfa.allow_voip)", ErrPhoneRefused)
 	}
-	return s.admitsCountry(p.region)
-}
-
-func (s Settings) admitsCountry(region string) error {
-	if len(s.Countries) > 0 && !slices.Contains(s.Countries, region) {
-		return fmt.Errorf("%w: its country %s is not on the list mfa.countries", ErrPhoneRefused, region)
+	if p.service {
+		return fmt.Errorf("%w: it is a service number", ErrPhoneRefused)
+	}
+	if !slices.Contains(s.Countries, p.region) && !slices.Contains(s.Countries, AllCountries) {
+		return fmt.Errorf("%w: its country %s is not on the list mfa.countries", ErrPhoneRefused, p.region)
 	}
 	return nil
 }

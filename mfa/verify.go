@@ -346,11 +346,7 @@ func (s *Service) reward(ctx context.Context, t try, ds []storage.Delivery) erro
 	if err := s.store.ClearPhoneFailures(ctx, c.PhoneID, now); err != nil {
 		return err
 	}
-	back := slices.Concat(s.throttle.Tries(c.PersonID, c.PhoneID), t.giveBack)
-	for _, b := range s.throttle.Sends(c.PersonID, c.PhoneHash, c.SourceAddr, c.ClientID) {
-		b.Cost = int64(max(1, len(ds)))
-		back = append(back, b)
-	}
+	back := slices.Concat(s.throttle.Tries(c.PersonID, c.PhoneID), t.giveBack, s.giveBackFor(c, ds))
 	return s.store.GiveBack(ctx, now, back...)
 }
 

@@ -30,11 +30,12 @@ const (
 var (
 	testStart   = time.Date(2026, 9, 14, 12, 0, 0, 0, time.UTC)
 	testBrowser = []byte("browser hash of the request")
-	testKeys    = mustKeys(bytes.Repeat([]byte{7}, secret.RootSize))
+	testRoot    = bytes.Repeat([]byte{7}, secret.RootSize)
+	testKeys    = mustKeys(testRoot)
 )
 
-func mustKeys(root []byte) *secret.Keys {
-	keys, err := secret.New(root)
+func mustKeys(root []byte, previous ...[]byte) *secret.Keys {
+	keys, err := secret.New(root, previous...)
 	if err != nil {
 		panic(err)
 	}
@@ -44,12 +45,13 @@ func mustKeys(root []byte) *secret.Keys {
 // world is a node of the second factor on a real database, with carriers that a test speaks for and a clock that it
 // moves. Nothing runs by itself but in work.
 type world struct {
-	*testing.T
+	testing.TB
 	*Service
 	db       storage.Store
 	clock    *clock.Manual
 	whatsApp *carrier
 	sms      *carrier
+	defence  *defence
 	person   string
 	phone    storage.PhoneFactor
 	limits   throttle.Limits
@@ -88,12 +90,42 @@ func refuse(class Class, code string) func(int) error {
 	return func(int) error { return &Refused{Failure: Failure{Class: class, Code: code}, NotSent: true} }
 }
 
+// prices are what a message of a carrier costs everywhere.
+type prices map[string]storage.Money
+
+func (p prices) Price(carrier, _ string, _ time.Time) storage.Money { return p[carrier] }
+
+// defence refuses the prefixes that a test names: "sms" + prefix, or "instant" + prefix.
+type defence struct {
+	mu      sync.Mutex
+	refused []string
+	asked   []SMSQuestion
+}
+
+func (d *defence) Refuses(q SMSQuestion) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked = append(d.asked, q)
+	edge := "sms"
+	if q.Instant {
+		edge = "instant"
+	}
+	return slices.Contains(d.refused, edge+q.Prefix)
+}
+
+// served are the defaults of an installation that serves these countries.
+func served(countries ...string) Settings {
+	s := Defaults()
+	s.Countries = countries
+	return s
+}
+
 // newWorld makes a node on a fresh SQLite database with one person who has a verified phone.
-func newWorld(t *testing.T, change ...func(*Config)) *world {
+func newWorld(t testing.TB, change ...func(*Config)) *world {
 	return newWorldOn(t, storagetest.New(t), change...)
 }
 
-func newWorldOn(t *testing.T, db storage.Store, change ...func(*Config)) *world {
+func newWorldOn(t testing.TB, db storage.Store, change ...func(*Config)) *world {
 	w := newNode(t, db, clock.NewManual(testStart), change...)
 	w.person = storage.NewID()
 	phone, err := ParsePhone(testNumber, "")
@@ -111,18 +143,20 @@ func newWorldOn(t *testing.T, db storage.Store, change ...func(*Config)) *world 
 }
 
 // newNode makes a node on a database that may have others.
-func newNode(t *testing.T, db storage.Store, c *clock.Manual, change ...func(*Config)) *world {
+func newNode(t testing.TB, db storage.Store, c *clock.Manual, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{
-		T: t, db: db, clock: c, limits: throttle.Defaults(), log: new(bytes.Buffer),
+		TB: t, db: db, clock: c, limits: throttle.Defaults(), log: new(bytes.Buffer),
 		whatsApp: &carrier{prefix: "wamid."}, sms: &carrier{prefix: "SM"},
+		defence: &defence{},
 	}
 	cfg := Config{
 		Store: db, Keys: testKeys, Clock: c, Throttle: throttle.New(w.limits, testKeys),
 		Audit:    audit.NewWriter(audit.Config{Events: db, Clock: c, Node: "test", Release: "test"}),
-		Channels: map[storage.Channel]Channel{storage.WhatsApp: w.whatsApp, storage.SMS: w.sms},
-		Carriers: map[storage.Channel]string{storage.WhatsApp: "meta", storage.SMS: "twilio"},
-		Settings: Defaults(),
+		Carriers: []Carrier{{"meta", storage.WhatsApp, w.whatsApp}, {"twilio", storage.SMS, w.sms}},
+		Prices:   prices{"meta": 300, "twilio": 900, "vonage": 1100},
+		Guard:    w.defence,
+		Settings: served(AllCountries),
 		Hooks:    Hooks{Alarm: func(a Alarm) { w.alarms = append(w.alarms, a) }},
 		Log:      slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -182,6 +216,9 @@ func (w *world) work() {
 			w.Fatal(err)
 		}
 	}
+	if err := w.keepCircuits(w.ctx()); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // after moves the clock and works.
@@ -218,7 +255,7 @@ func (w *world) last(c storage.Challenge) storage.Delivery {
 
 func (w *world) report(d storage.Delivery, status storage.DeliveryState, failure ...Failure) {
 	w.Helper()
-	r := Report{Channel: d.Channel, DeliveryID: d.ID, Status: status, At: w.clock.Now()}
+	r := Report{Channel: d.Channel, Carrier: d.Carrier, DeliveryID: d.ID, Status: status, At: w.clock.Now()}
 	if len(failure) > 0 {
 		r.Failure = failure[0]
 	}

@@ -22,6 +22,14 @@ type Limits struct {
 	// last line before a large bill.
 	SendsPerClientHour int `yaml:"sends_per_client_hour"`
 	SendsPerHour       int `yaml:"sends_per_hour"`
+	// SendsPerPrefixHour bounds unverified messages to numbers that differ in their last six digits only.
+	SendsPerPrefixHour int `yaml:"sends_per_prefix_hour"`
+	// Money for unverified messages, in the installation's currency, to one prefix, to one country, asked for from one
+	// address, and of the whole installation.
+	SpendPerPrefixDay  storage.Money `yaml:"spend_per_prefix_day"`
+	SpendPerCountryDay storage.Money `yaml:"spend_per_country_day"`
+	SpendPerSourceDay  storage.Money `yaml:"spend_per_source_day"`
+	SpendPerDay        storage.Money `yaml:"spend_per_day"`
 	// WrongPasscodesPerHour and WrongPasscodesPerDay bound wrong passcodes per person and factor.
 	WrongPasscodesPerHour int `yaml:"wrong_passcodes_per_hour"`
 	WrongPasscodesPerDay  int `yaml:"wrong_passcodes_per_day"`
@@ -43,7 +51,9 @@ type Limits struct {
 func Defaults() Limits {
 	return Limits{
 		SendsPerNumberHour: 6, SendsPerNumberDay: 15, SendsPerSourceHour: 200,
-		SendsPerClientHour: 5000, SendsPerHour: 20000,
+		SendsPerClientHour: 5000, SendsPerHour: 20000, SendsPerPrefixHour: 300,
+		SpendPerPrefixDay: 25 * storage.MoneyUnit, SpendPerCountryDay: 250 * storage.MoneyUnit,
+		SpendPerSourceDay: 25 * storage.MoneyUnit, SpendPerDay: 1000 * storage.MoneyUnit,
 		WrongPasscodesPerHour: 10, WrongPasscodesPerDay: 20, FactorFailures: 30,
 		PasswordFree: 5, PasswordDelay: 30 * time.Second, PasswordDelayMax: time.Hour, PasswordFailures: 30,
 		PasswordsPerSourceHour: 600, RequestsPerSourceMinute: 600,
@@ -68,19 +78,6 @@ func (t *Throttle) key(kind, value string) string {
 
 func bucket(key string, per time.Duration, n int) storage.Throttle {
 	return storage.Throttle{Key: key, Interval: per / time.Duration(n), Burst: n}
-}
-
-// Sends are the buckets that one message draws on (OTP-24). A successful verification gives them back.
-func (t *Throttle) Sends(personID, numberHash, source, clientID string) []storage.Throttle {
-	l := t.limits
-	return []storage.Throttle{
-		bucket(t.key("send-number-hour", numberHash), time.Hour, l.SendsPerNumberHour),
-		bucket(t.key("send-number-day", numberHash), 24*time.Hour, l.SendsPerNumberDay),
-		bucket(t.key("send-person-day", personID), 24*time.Hour, l.SendsPerNumberDay),
-		bucket(t.key("send-source-hour", source), time.Hour, l.SendsPerSourceHour),
-		bucket(t.key("send-client-hour", clientID), time.Hour, l.SendsPerClientHour),
-		bucket("send-all-hour", time.Hour, l.SendsPerHour),
-	}
 }
 
 // Tries are the buckets that one passcode try draws on, before it is compared; a right one gives them back.

@@ -23,11 +23,11 @@ func TestKeysHoldNoPersonalDataInClear(t *testing.T) {
 	th := newThrottle(t)
 	budgets, buckets := th.PasswordTry("ada.lovelace", "", "192.0.2.7")
 	all := append(FailureKeys(budgets), Keys(buckets)...)
-	all = append(all, Keys(th.Sends("person-1", "hash-of-number", "192.0.2.7", "client-1"))...)
+	all = append(all, Keys(th.Sends(Send{PersonID: "person-1", NumberHash: "hash-of-number", Source: "192.0.2.7", ClientID: "client-1", Prefix: "+393331", Country: "IT", Cost: 900}))...)
 	all = append(all, Keys(th.Tries("person-1", "phone-1"))...)
 	all = append(all, th.Requests("192.0.2.7").Key, th.Notes("csrf.blocked", "192.0.2.7").Key, th.PasswordKeys("ada.lovelace"))
 	for _, key := range all {
-		for _, clear := range []string{"ada", "192.0", "person-1", "phone-1", "client-1", "hash-of"} {
+		for _, clear := range []string{"ada", "192.0", "person-1", "phone-1", "client-1", "hash-of", "3933"} {
 			if strings.Contains(key, clear) {
 				t.Errorf("key %q holds %q", key, clear)
 			}
@@ -37,35 +37,79 @@ func TestKeysHoldNoPersonalDataInClear(t *testing.T) {
 
 func TestOTP24_OneMessageDrawsOnEveryLimit(t *testing.T) {
 	th := newThrottle(t)
-	base := th.Sends("p", "n", "s", "c")
-	l := Defaults()
+	one := Send{PersonID: "p", NumberHash: "n", Source: "s", ClientID: "c", Prefix: "+39333", Country: "IT", Cost: 900}
+	base, l := th.Sends(one), Defaults()
 	want := []storage.Throttle{
-		{Interval: time.Hour / 6, Burst: l.SendsPerNumberHour}, {Interval: 24 * time.Hour / 15, Burst: l.SendsPerNumberDay},
-		{Interval: 24 * time.Hour / 15, Burst: l.SendsPerNumberDay}, {Interval: time.Hour / 200, Burst: l.SendsPerSourceHour},
-		{Interval: time.Hour / 5000, Burst: l.SendsPerClientHour}, {Interval: time.Hour / 20000, Burst: l.SendsPerHour},
+		{Interval: time.Hour / 6, Burst: l.SendsPerNumberHour, Cost: 1}, {Interval: day / 15, Burst: l.SendsPerNumberDay, Cost: 1},
+		{Interval: day / 15, Burst: l.SendsPerNumberDay, Cost: 1}, {Interval: time.Hour / 300, Burst: l.SendsPerPrefixHour, Cost: 1},
+		{Interval: time.Hour / 200, Burst: l.SendsPerSourceHour, Cost: 1}, {Interval: time.Hour / 5000, Burst: l.SendsPerClientHour, Cost: 1},
+		{Interval: time.Hour / 20000, Burst: l.SendsPerHour, Cost: 1},
+		{Interval: day / 250_000, Burst: 250_000, Cost: 900}, {Interval: day / 2_500_000, Burst: 2_500_000, Cost: 900},
+		{Interval: day / 250_000, Burst: 250_000, Cost: 900}, {Interval: day / 10_000_000, Burst: 10_000_000, Cost: 900},
+	}
+	if len(base) != len(want) {
+		t.Fatalf("%d buckets, want %d", len(base), len(want))
 	}
 	for i, b := range base {
-		if b.Interval != want[i].Interval || b.Burst != want[i].Burst {
-			t.Errorf("bucket %d is %d per %s, want %d per %s", i, b.Burst, b.Interval, want[i].Burst, want[i].Interval)
+		if want[i].Key = b.Key; b != want[i] {
+			t.Errorf("bucket %d is %+v, want %+v", i, b, want[i])
+		}
+		if IsBudget(b.Key) != (i >= 7) {
+			t.Errorf("bucket %d, %q, does not tell money from numbers", i, b.Key)
 		}
 	}
 	for name, c := range map[string]struct {
-		other  []storage.Throttle
+		change func(*Send)
 		shared int
 	}{
-		"another person with the same number": {th.Sends("q", "n", "s", "c"), 5},
-		"another number of the same person":   {th.Sends("p", "m", "s", "c"), 4},
-		"another source":                      {th.Sends("p", "n", "t", "c"), 5},
-		"another client":                      {th.Sends("p", "n", "s", "d"), 5},
+		"another person with the same number": {func(s *Send) { s.PersonID = "q" }, 10},
+		"another number of the same person":   {func(s *Send) { s.NumberHash = "m" }, 9},
+		"another prefix":                      {func(s *Send) { s.Prefix = "+39334" }, 9},
+		"another country":                     {func(s *Send) { s.Country = "SM" }, 10},
+		"another source":                      {func(s *Send) { s.Source = "t" }, 9},
+		"another client":                      {func(s *Send) { s.ClientID = "d" }, 10},
 	} {
-		shared := 0
-		for _, key := range Keys(c.other) {
+		other, shared := one, 0
+		c.change(&other)
+		for _, key := range Keys(th.Sends(other)) {
 			if slices.Contains(Keys(base), key) {
 				shared++
 			}
 		}
 		if shared != c.shared {
 			t.Errorf("%s shares %d limits, want %d", name, shared, c.shared)
+		}
+	}
+}
+
+func TestOTP24_SeveralMessagesDrawTogether(t *testing.T) {
+	for _, b := range newThrottle(t).Sends(Send{Messages: 3, Cost: 2100}) {
+		if want := map[bool]int64{false: 3, true: 2100}[IsBudget(b.Key)]; b.Cost != want {
+			t.Errorf("%s: %d, want %d", b.Key, b.Cost, want)
+		}
+	}
+	if got := newThrottle(t).Spends(Send{}); got != nil {
+		t.Errorf("what costs nothing draws on %v", got)
+	}
+}
+
+func TestLimitsCheck_SaysWhatToDo(t *testing.T) {
+	if err := Defaults().Check(); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*Limits){
+		"limits.spend_per_day is 0.00: set an amount above 0": func(l *Limits) { l.SpendPerDay = 0 },
+		"limits.spend_per_prefix_day is -1.00":                func(l *Limits) { l.SpendPerPrefixDay = -storage.MoneyUnit },
+		"limits.spend_per_country_day is 1000000.0001":        func(l *Limits) { l.SpendPerCountryDay = mostMoney + 1 },
+		"limits.spend_per_source_day is 0.00":                 func(l *Limits) { l.SpendPerSourceDay = 0 },
+		"limits.sends_per_prefix_hour is 0: set it between":   func(l *Limits) { l.SendsPerPrefixHour = 0 },
+		"limits.factor_failures is 101":                       func(l *Limits) { l.FactorFailures = 101 },
+		"limits.password_delay and password_delay_max":        func(l *Limits) { l.PasswordDelay = 0 },
+	} {
+		l := Defaults()
+		change(&l)
+		if err := l.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
 		}
 	}
 }

@@ -1,0 +1,97 @@
+package mfa
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/internal/throttle"
+	"github.com/parola-id/parola/storage"
+)
+
+// draw asks for one message: an SMS of the defence against pumping, any message of the sending limits. A refusal is
+// ErrSMSRefused or a *ThrottledError; nothing was taken then.
+func (s *Service) draw(ctx context.Context, c storage.Challenge, d storage.Delivery, now time.Time) (refusal, err error) {
+	if d.Channel == storage.SMS && s.defence.Refuses(SMSQuestion{
+		Country: c.PhoneCountry, Prefix: c.PhonePrefix, Instant: instant(d.Trigger),
+	}) {
+		return ErrSMSRefused, nil
+	}
+	refused, err := s.store.Take(ctx, now, s.throttle.Sends(sendsOf(c, d))...)
+	return throttledBy(refused), err
+}
+
+func throttledBy(refused *storage.Refusal) error {
+	if refused == nil {
+		return nil
+	}
+	return &ThrottledError{RetryAt: refused.RetryAt, budget: throttle.IsBudget(refused.Key)}
+}
+
+// instant says whether an SMS goes out at once because the number has no WhatsApp: what pumping aims at.
+func instant(trigger string) bool {
+	return trigger == triggerNoWhatsApp || trigger == triggerUndeliverable
+}
+
+// sendsOf is what messages of a challenge take from the limits, together.
+func sendsOf(c storage.Challenge, ds ...storage.Delivery) throttle.Send {
+	send := throttle.Send{
+		PersonID: c.PersonID, NumberHash: c.PhoneHash, Source: c.SourceAddr, ClientID: c.ClientID,
+		Prefix: c.PhonePrefix, Country: c.PhoneCountry, Messages: len(ds),
+	}
+	for _, d := range ds {
+		send.Cost += d.Cost
+	}
+	return send
+}
+
+// giveBackFor are the buckets that a verified challenge gives back to, with what its messages took. So the limits and
+// the budgets count unverified messages only: people who sign in cost the attacker's budget nothing, and the other way
+// round.
+func (s *Service) giveBackFor(c storage.Challenge, ds []storage.Delivery) []storage.Throttle {
+	if len(ds) == 0 {
+		return nil
+	}
+	return s.throttle.Sends(sendsOf(c, ds...))
+}
+
+// recharge moves the budgets from what a message was reckoned at to what the next carrier asks for it.
+func (s *Service) recharge(ctx context.Context, c storage.Challenge, d storage.Delivery, cost storage.Money, now time.Time) (refusal, err error) {
+	send := sendsOf(c, d)
+	if send.Cost = cost - d.Cost; send.Cost >= 0 {
+		refused, err := s.store.Take(ctx, now, s.throttle.Spends(send)...)
+		return throttledBy(refused), err
+	}
+	send.Cost = -send.Cost
+	return nil, s.store.GiveBack(ctx, now, s.throttle.Spends(send)...)
+}
+
+// reasonThrottled is a limit in numbers, which is the same for every channel.
+const reasonThrottled = "throttled"
+
+// tellRefusal records that a message is not sent, and why.
+func (s *Service) tellRefusal(ctx context.Context, c storage.Challenge, d storage.Delivery, refusal error) error {
+	d.ID = "" // it was never stored
+	return s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.PasscodeSendRefused, c, d), refusalReason(refusal)))
+}
+
+func refusalReason(refusal error) string {
+	var throttled *ThrottledError
+	switch {
+	case errors.Is(refusal, ErrSMSRefused):
+		return "fraud"
+	case errors.As(refusal, &throttled) && throttled.budget:
+		return "budget"
+	case errors.Is(refusal, ErrNoPhone):
+		return "no_verified_phone"
+	case errors.Is(refusal, ErrFactorDisabled):
+		return "factor_disabled"
+	case errors.Is(refusal, errUnknownKey):
+		return codeUnknownKey
+	case errors.Is(refusal, ErrNoChannel):
+		return "no_channel"
+	default:
+		return reasonThrottled
+	}
+}
