@@ -138,16 +138,49 @@ func testChallenges(t *testing.T, db Database) {
 		}
 		same(t, must(s.Challenge(ctx, other.ID))(t).End, storage.ChallengeEnd(""))
 	})
-	t.Run("identity and due time are set", func(t *testing.T) {
+	t.Run("identity, refused SMS and due time are set", func(t *testing.T) {
 		c := seedChallenge(t, s)
 		write(t, s, func(ctx context.Context) error {
 			if err := s.BarIdentity(ctx, c.ID); err != nil {
 				return err
 			}
+			if err := s.NoteSMSRefused(ctx, c.ID, "fraud"); err != nil {
+				return err
+			}
 			return s.ScheduleChallenge(ctx, c.ID, time.Time{})
 		})
-		c.IdentityBar, c.DueAt = true, time.Time{}
+		c.IdentityBar, c.SMSRefused, c.DueAt = true, "fraud", time.Time{}
 		same(t, must(s.Challenge(ctx, c.ID))(t), c)
+		refused(t, s, storage.ErrNotFound, func(ctx context.Context) error { return s.NoteSMSRefused(ctx, "none", "fraud") })
+	})
+	t.Run("open challenges are brought forward, never put off", func(t *testing.T) {
+		at := func(d time.Duration) time.Time { return noon.Add(d) }
+		dues := map[string]time.Time{"none": noon}
+		want := make(map[string]time.Time)
+		var over string
+		for name, c := range map[string]struct{ stored, asked, then time.Time }{
+			"later":     {at(time.Hour), at(time.Second), at(time.Second)},
+			"earlier":   {at(time.Second), at(time.Hour), at(time.Second)},
+			"never":     {time.Time{}, at(time.Minute), at(time.Minute)},
+			"unasked":   {at(time.Hour), time.Time{}, at(time.Hour)},
+			"after end": {time.Time{}, at(time.Minute), time.Time{}},
+		} {
+			challenge := challengeRecord()
+			challenge.DueAt = c.stored
+			write(t, s, func(ctx context.Context) error { return s.InsertChallenge(ctx, challenge) })
+			if name == "after end" {
+				over = challenge.ID
+				end(t, over, storage.ChallengeVerified, noon)
+			}
+			dues[challenge.ID], want[challenge.ID] = c.asked, c.then
+		}
+		write(t, s, func(ctx context.Context) error { return s.AdvanceChallenges(ctx, nil) })
+		write(t, s, func(ctx context.Context) error { return s.AdvanceChallenges(ctx, dues) })
+		got := make(map[string]time.Time)
+		for id := range want {
+			got[id] = must(s.Challenge(ctx, id))(t).DueAt
+		}
+		same(t, got, want)
 	})
 	t.Run("a challenge is read with its deliveries, oldest first", func(t *testing.T) {
 		c := seedChallenge(t, s)
@@ -187,6 +220,11 @@ func testChallenges(t *testing.T, db Database) {
 		same(t, phone.Sealed, f.Sealed)
 		same(t, phone.ID, f.ID)
 		same(t, phone.DisabledAt, f.DisabledAt)
+		same(t, phone.Identity, f.Identity)
+		f.Sealed, f.Identity = nil, nil // its row is there all the same
+		write(t, s, func(ctx context.Context) error { return s.PutPhone(ctx, f) })
+		_, phone = lock(c.ID)
+		same(t, phone, storage.PhoneFactor{ID: f.ID, PersonID: p.ID, Hash: c.PhoneHash, Country: c.PhoneCountry, LastTwo: c.PhoneLastTwo})
 		_, gone := lock(seedChallenge(t, s).ID)
 		same(t, gone, storage.PhoneFactor{})
 		refused(t, s, storage.ErrNotFound, func(ctx context.Context) error {

@@ -41,6 +41,32 @@ func testDeliveries(t *testing.T, db Database) {
 		_, err := s.Delivery(ctx, "none")
 		isError(t, err, storage.ErrNotFound)
 	})
+	t.Run("those of busy carriers stay where they are, and do not make anything due", func(t *testing.T) {
+		c := seedChallenge(t, s)
+		byCarrier := make(map[string]storage.Delivery)
+		for i, carrier := range []string{"slow", "slower", "quick"} {
+			d := deliveryRecord(c.ID)
+			d.Carrier, d.DueAt = carrier, noon.Add(time.Duration(i-10)*time.Minute)
+			write(t, s, func(ctx context.Context) error { return s.InsertDelivery(ctx, d) })
+			byCarrier[carrier] = d
+		}
+		same(t, must(s.NextDue(ctx, "slow"))(t), byCarrier["slower"].DueAt)
+		same(t, must(s.NextDue(ctx, "slower", "slow"))(t), byCarrier["quick"].DueAt)
+		claimed := func(busy ...string) (carriers []string) {
+			write(t, s, func(ctx context.Context) error {
+				ds, err := s.ClaimQueued(ctx, noon, noon.Add(15*time.Second), 1, busy...)
+				for _, d := range ds {
+					carriers = append(carriers, d.Carrier)
+				}
+				return err
+			})
+			return carriers
+		}
+		same(t, claimed("slow", "slower"), []string{"quick"})
+		same(t, claimed("slow", "slower"), []string{})
+		same(t, claimed("quick"), []string{"slow"})
+		same(t, claimed(), []string{"slower"})
+	})
 	t.Run("one left in sending past its lease is unknown, once", func(t *testing.T) {
 		d := seedDelivery(t, s)
 		claim(t, s, noon, 10)
@@ -105,6 +131,17 @@ func testDeliveries(t *testing.T, db Database) {
 			t.Errorf("%d updated it", wins)
 		}
 		same(t, must(s.Delivery(ctx, d.ID))(t), d)
+	})
+	t.Run("an update that waited for another looks at the state that it left", func(t *testing.T) {
+		d := seedDelivery(t, s)
+		var updated int
+		for i := range 12 { // back and forth between two states: both are named, so none is refused
+			d.State = deliveryStates[i%2]
+			updated += race(t, 4, db.two(t), func(ctx context.Context, s storage.Store) (bool, error) {
+				return s.UpdateDelivery(ctx, d, storage.DeliveryQueued, storage.DeliverySending)
+			})
+		}
+		same(t, updated, 48)
 	})
 	t.Run("a message belongs to one delivery, and no message to any", func(t *testing.T) {
 		d, e := seedDelivery(t, s), seedDelivery(t, s)

@@ -143,6 +143,38 @@ func testSeals(t *testing.T, db Database) {
 		refused(t, s, storage.ErrConflict, func(ctx context.Context) error { return s.SealEvents(ctx, []storage.Seal{seal(open[2], 2)}) })
 		same(t, must(s.UnsealedEvents(ctx, 1))(t)[0].ID, open[2].ID)
 	})
+	t.Run("many are sealed at once, or none is", func(t *testing.T) {
+		var many []storage.Event
+		for range 450 {
+			many = append(many, eventRecord(noon.Add(-2*time.Hour)))
+		}
+		write(t, s, func(ctx context.Context) error { return s.AppendEvents(ctx, many...) })
+		seals := make([]storage.Seal, len(many))
+		for i, e := range many {
+			seals[i] = seal(e, int64(1000+i))
+		}
+		for name, spoil := range map[string]func(last *storage.Seal){
+			"an event that is missing":                   func(last *storage.Seal) { last.EventID = "none" },
+			"an event that is named twice":               func(last *storage.Seal) { last.EventID = seals[0].EventID },
+			"an event that is named twice in one breath": func(last *storage.Seal) { last.EventID = seals[448].EventID },
+			"a number that is named twice":               func(last *storage.Seal) { last.Sequence = 1448 },
+			"a number that exists":                       func(last *storage.Seal) { last.Sequence = 1 },
+		} {
+			spoilt := slices.Clone(seals)
+			spoil(&spoilt[449])
+			if err := s.InTx(ctx, func(ctx context.Context) error { return s.SealEvents(ctx, spoilt) }); !errors.Is(err, storage.ErrConflict) {
+				t.Errorf("%s: got %v", name, err)
+			}
+			same(t, len(must(s.SealedEvents(ctx, 999, 1000))(t)), 0)
+		}
+		write(t, s, func(ctx context.Context) error { return s.SealEvents(ctx, seals) })
+		got := must(s.SealedEvents(ctx, 999, 1000))(t)
+		for i := range many {
+			many[i].Sequence, many[i].PrevHash, many[i].Hash = seals[i].Sequence, seals[i].PrevHash, seals[i].Hash
+		}
+		same(t, got, many)
+		write(t, s, func(ctx context.Context) error { return s.SealEvents(ctx, nil) })
+	})
 	t.Run("of eight sealers that take the same number exactly one succeeds", func(t *testing.T) {
 		open := must(s.UnsealedEvents(ctx, 8))(t)
 		won := make(chan bool, 8)

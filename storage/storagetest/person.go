@@ -171,6 +171,29 @@ func testPhones(t *testing.T, db Database) {
 		f.Failures, f.LastUsedAt = 0, noon.Add(time.Hour)
 		same(t, must(s.Phone(ctx, f.ID))(t), f)
 	})
+	t.Run("an identity is bound once, until it is forgotten", func(t *testing.T) {
+		f := phoneRecord(seedPerson(t, s).ID)
+		f.Identity = nil
+		write(t, s, func(ctx context.Context) error { return s.PutPhone(ctx, f) })
+		bind := func(id string, identity []byte) (bound bool) {
+			write(t, s, func(ctx context.Context) (err error) {
+				bound, err = s.BindIdentity(ctx, id, identity)
+				return err
+			})
+			return bound
+		}
+		same(t, []bool{bind(f.ID, nil), bind("none", []byte{1})}, []bool{false, false})
+		same(t, race(t, 8, db.two(t), func(ctx context.Context, s storage.Store) (bool, error) {
+			return s.BindIdentity(ctx, f.ID, []byte{0, 0xff})
+		}), 1)
+		f.Identity = []byte{0, 0xff}
+		same(t, must(s.Phone(ctx, f.ID))(t), f)
+		same(t, bind(f.ID, []byte{2}), false)
+		write(t, s, func(ctx context.Context) error { return s.ForgetIdentity(ctx, f.ID) })
+		same(t, must(s.PhoneOf(ctx, f.PersonID))(t).Identity, []byte(nil))
+		same(t, bind(f.ID, []byte{2}), true)
+		refused(t, s, storage.ErrNotFound, func(ctx context.Context) error { return s.ForgetIdentity(ctx, "none") })
+	})
 	t.Run("a number without WhatsApp is remembered for everyone who has it", func(t *testing.T) {
 		f, g := phoneRecord(seedPerson(t, s).ID), phoneRecord(seedPerson(t, s).ID)
 		f.Hash, g.Hash = "shared", "shared"

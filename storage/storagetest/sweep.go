@@ -175,6 +175,27 @@ func testSweeps(t *testing.T, db Database) {
 			return err
 		})
 	})
+	t.Run("conversions go by their hour, delivery days by their day", func(t *testing.T) {
+		var conversions []storage.Conversion
+		var days []storage.DeliveryDay
+		for i := range 5 {
+			c, d := conversionRecord(), dayRecord()
+			c.Hour = noon.Truncate(time.Hour).Add(time.Duration(i) * time.Hour)
+			d.Day = noon.AddDate(0, 0, i).Format(time.DateOnly)
+			conversions, days = append(conversions, c), append(days, d)
+		}
+		write(t, s, func(ctx context.Context) error {
+			if err := s.AddConversions(ctx, conversions...); err != nil {
+				return err
+			}
+			return s.AddDeliveryDays(ctx, days...)
+		})
+		same(t, drained(t, storage.SweepConversions, conversions[3].Hour), 3)
+		same(t, must(s.Conversions(ctx, time.Time{}))(t)[0].Sent, 2*conversions[0].Sent)
+		rome := time.FixedZone("Rome", 2*3600) // where the third day has begun at 23:00 UTC of the second
+		same(t, drained(t, storage.SweepDeliveryDays, noon.AddDate(0, 0, 2).Add(11*time.Hour).In(rome)), 2)
+		same(t, must(s.DeliveryDays(ctx, storage.DayFilter{}))(t), days[2:])
+	})
 	t.Run("what does not end cannot be swept", func(t *testing.T) {
 		if err := s.InTx(ctx, func(ctx context.Context) error {
 			_, err := s.Sweep(ctx, "events", noon, 1)

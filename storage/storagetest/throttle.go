@@ -108,6 +108,57 @@ func testThrottles(t *testing.T, db Database) {
 		})
 		same(t, before, map[string]int{})
 	})
+	t.Run("a weight is taken whole, at exactly the time it told", func(t *testing.T) {
+		b := storage.Throttle{Key: "money", Interval: 1500 * time.Microsecond, Burst: 100_000}
+		dear, cheap := b, b
+		dear.Cost, cheap.Cost = 70_000, 30_000
+		same(t, take(t, noon, dear), (*storage.Refusal)(nil))
+		same(t, take(t, noon, dear), &storage.Refusal{Key: "money", RetryAt: noon.Add(60 * time.Second)})
+		same(t, take(t, noon.Add(60*time.Second-time.Millisecond), dear).RetryAt, noon.Add(60*time.Second))
+		same(t, take(t, noon, cheap), (*storage.Refusal)(nil))
+		same(t, take(t, noon, b), &storage.Refusal{Key: "money", RetryAt: noon.Add(2 * time.Millisecond)})
+		write(t, s, func(ctx context.Context) error { return s.GiveBack(ctx, noon, dear) })
+		same(t, take(t, noon, dear), (*storage.Refusal)(nil))
+	})
+	t.Run("a weight that is more than the bucket ever holds is refused for good, and takes from no other", func(t *testing.T) {
+		b := storage.Throttle{Key: "too dear", Interval: time.Minute, Burst: 5, Cost: 6}
+		beside := storage.Throttle{Key: "beside", Interval: time.Minute, Burst: 1}
+		same(t, take(t, noon, beside, b), &storage.Refusal{Key: "too dear"})
+		same(t, granted(t, noon, beside), 1)
+		b.Cost = 5
+		same(t, granted(t, noon, b), 1)
+	})
+	t.Run("what was taken beside a refusal is given back with its weight", func(t *testing.T) {
+		wide := storage.Throttle{Key: "wide money", Interval: time.Minute, Burst: 10, Cost: 4}
+		narrow := storage.Throttle{Key: "narrow money", Interval: time.Hour, Burst: 5, Cost: 5}
+		same(t, take(t, noon, wide, narrow), (*storage.Refusal)(nil))
+		same(t, take(t, noon, wide, narrow).Key, "narrow money")
+		wide.Cost = 1
+		same(t, granted(t, noon, wide), 6)
+	})
+	t.Run("a bucket that is given back to twice at once gets both", func(t *testing.T) {
+		b := storage.Throttle{Key: "both", Interval: time.Minute, Burst: 9}
+		granted(t, noon, b)
+		two := b
+		two.Cost = 2
+		write(t, s, func(ctx context.Context) error { return s.GiveBack(ctx, noon, b, two) })
+		same(t, granted(t, noon, b), 3)
+	})
+	t.Run("a hundred at once that take three get exactly what the bucket holds", func(t *testing.T) {
+		b := storage.Throttle{Key: "raced money", Interval: time.Hour, Burst: 100, Cost: 3}
+		other := storage.Throttle{Key: "other raced money", Interval: time.Hour, Burst: 1000, Cost: 7}
+		same(t, race(t, 100, db.two(t), func(ctx context.Context, s storage.Store) (bool, error) {
+			r, err := s.Take(ctx, noon, b, other)
+			return r == nil, err
+		}), 33)
+		same(t, race(t, 60, db.two(t), func(ctx context.Context, s storage.Store) (bool, error) {
+			return true, s.GiveBack(ctx, noon, other, b)
+		}), 60)
+		b.Cost, other.Cost = 1, 1
+		same(t, granted(t, noon, b), 100)
+		same(t, granted(t, noon, other), 1000)
+	})
+	t.Run("taking and giving back in any order is as a jar of tokens would have it", func(t *testing.T) { testJars(t, s) })
 	t.Run("two hundred at once get exactly the burst of every bucket", func(t *testing.T) {
 		a := storage.Throttle{Key: "raced-a", Interval: time.Hour, Burst: 30}
 		b := storage.Throttle{Key: "raced-b", Interval: time.Hour, Burst: 50}

@@ -103,36 +103,44 @@ func byDue(a, b storage.Delivery) int { return a.DueAt.Compare(b.DueAt) }
 
 // UpdateDelivery implements storage.Deliveries.
 func (s *Store) UpdateDelivery(ctx context.Context, d storage.Delivery, from ...storage.DeliveryState) (bool, error) {
-	moves := make([]storage.DeliveryMove, len(from))
-	for i, state := range from {
-		moves[i] = storage.DeliveryMove{Delivery: d, From: state}
+	if len(from) == 0 {
+		return false, nil
 	}
-	updated, err := s.UpdateDeliveries(ctx, moves)
+	updated, err := s.moveDeliveries(ctx, []cells{moveOf(d, from...)})
 	return len(updated) > 0, err
 }
 
-// UpdateDeliveries implements storage.Deliveries. At most one move of a delivery names the state that is stored.
+// UpdateDeliveries implements storage.Deliveries.
 func (s *Store) UpdateDeliveries(ctx context.Context, moves []storage.DeliveryMove) ([]string, error) {
 	if len(moves) == 0 {
 		return nil, nil
 	}
-	type move struct {
-		id   string
-		from storage.DeliveryState
-	}
-	seen := make(map[move]bool, len(moves))
+	seen := make(map[string]bool, len(moves))
 	rows := make([]cells, len(moves))
 	for i, m := range moves {
-		d := m.Delivery
-		if this := (move{d.ID, m.From}); seen[this] {
-			return nil, fmt.Errorf("move delivery %s from %s: %w", d.ID, m.From, errTwice)
-		} else {
-			seen[this] = true
+		if seen[m.Delivery.ID] {
+			return nil, fmt.Errorf("update delivery %s: %w", m.Delivery.ID, errTwice)
 		}
-		rows[i] = cells{d.ID, string(m.From), string(d.State), d.Carrier, words(d.Tried), int64(d.Cost), ms(d.DueAt),
-			ms(d.SendingAt), ms(d.LeaseUntil), ms(d.AcceptedAt), ms(d.SentAt), ms(d.DeliveredAt), ms(d.ReadAt),
-			ms(d.FailedAt), d.Identity, d.MessageHash, d.FailureClass, d.FailureCode}
+		seen[m.Delivery.ID] = true
+		rows[i] = moveOf(m.Delivery, m.From)
 	}
+	return s.moveDeliveries(ctx, rows)
+}
+
+// moveOf is a row for moveDeliveries. The states in which the delivery may be stand between spaces in one value, not in a
+// row each: PostgreSQL, when it waited for another's change of the delivery, looks at the new state with the same row.
+func moveOf(d storage.Delivery, from ...storage.DeliveryState) cells {
+	was := " "
+	for _, state := range from {
+		was += string(state) + " "
+	}
+	return cells{d.ID, was, string(d.State), d.Carrier, words(d.Tried), int64(d.Cost), ms(d.DueAt), ms(d.SendingAt),
+		ms(d.LeaseUntil), ms(d.AcceptedAt), ms(d.SentAt), ms(d.DeliveredAt), ms(d.ReadAt), ms(d.FailedAt), d.Identity,
+		d.MessageHash, d.FailureClass, d.FailureCode}
+}
+
+// moveDeliveries updates those that are in one of the states that their row names, and returns their ids.
+func (s *Store) moveDeliveries(ctx context.Context, rows []cells) ([]string, error) {
 	return changing(scanString).all(ctx, s, `WITH given AS MATERIALIZED (`+s.dialect.given("$1", "key", "was", "state",
 		"carrier", "tried", "cost BIGINT", "due_at BIGINT", "sending_at BIGINT", "lease_until BIGINT", "accepted_at BIGINT",
 		"sent_at BIGINT", "delivered_at BIGINT", "read_at BIGINT", "failed_at BIGINT", "identity BYTEA", "message_hash",
@@ -144,7 +152,7 @@ func (s *Store) UpdateDeliveries(ctx context.Context, moves []storage.DeliveryMo
 			accepted_at = given.accepted_at, sent_at = given.sent_at, delivered_at = given.delivered_at,
 			read_at = given.read_at, failed_at = given.failed_at, identity = given.identity,
 			message_hash = given.message_hash, failure_class = given.failure_class, failure_code = given.failure_code
-		FROM given WHERE deliveries.id = given.key AND deliveries.state = given.was
+		FROM given WHERE deliveries.id = given.key AND given.was LIKE '% ' || deliveries.state || ' %'
 			AND deliveries.id IN (SELECT id FROM locked)
 		RETURNING id`, rowsText(rows))
 }
