@@ -24,8 +24,8 @@ type Circuit struct {
 
 // Circuits keeps open and held circuits.
 type Circuits interface {
-	// OpenCircuit stores c and says whether there was none of that name before. A held circuit stays held and keeps its
-	// reason when a node opens it for failures.
+	// OpenCircuit stores c and says whether there was none of that name before. A held circuit stays as it is when a node
+	// opens it for failures.
 	OpenCircuit(ctx context.Context, c Circuit) (opened bool, err error)
 	// ProbeCircuit takes the probe of an open circuit whose Until has passed: of all nodes exactly one gets it until
 	// probeUntil.

@@ -83,8 +83,8 @@ type Deliveries interface {
 	// Delivery returns one; ErrNotFound.
 	Delivery(ctx context.Context, id string) (Delivery, error)
 	// DeliveriesByID and DeliveriesByMessage find deliveries by our ids, or by the keyed hashes of the carriers' message
-	// ids; what is not there is not in the answer. With SQLite's one writer and PostgreSQL's order of rows, a transaction
-	// that goes on to change them does not deadlock with another.
+	// ids, in the order of their ids; what is not there is not in the answer. Inside a transaction they are locked in that
+	// order: what it decides of them still holds when it changes them, and of two with the same batch one waits.
 	DeliveriesByID(ctx context.Context, ids []string) ([]Delivery, error)
 	DeliveriesByMessage(ctx context.Context, messageHashes []string) ([]Delivery, error)
 	// DeliveriesOf returns a challenge's deliveries, oldest first.
@@ -95,12 +95,14 @@ type Deliveries interface {
 	ClaimQueued(ctx context.Context, now, leaseUntil time.Time, limit int, busy ...string) ([]Delivery, error)
 	// ClaimAbandoned moves deliveries left in "sending" past their lease to "unknown" and returns them.
 	ClaimAbandoned(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
-	// UpdateDelivery stores state, carrier, cost, times, identity, message hash and failure of d if the stored state is one of from; the row
-	// count is the answer.
+	// UpdateDelivery stores state, carrier, tried carriers, cost, times, identity, message hash and failure of d if the
+	// stored state is one of from; the row count is the answer.
 	UpdateDelivery(ctx context.Context, d Delivery, from ...DeliveryState) (updated bool, err error)
-	// UpdateDeliveries does the same for several at once, each from its own state, and returns the ids of those it updated.
+	// UpdateDeliveries does the same for several at once, each named once and from its own state, and returns the ids of
+	// those it updated, without an order.
 	UpdateDeliveries(ctx context.Context, moves []DeliveryMove) (updated []string, err error)
-	// InsertReceipts records receipts and returns those that were new, in one statement.
+	// InsertReceipts records receipts and returns those that were new, in one statement. The same one twice is new once;
+	// ErrNotFound when a delivery is missing.
 	InsertReceipts(ctx context.Context, receipts []Receipt) (fresh []Receipt, err error)
 	// NextDue returns the earliest time at which a queued delivery or notice, an abandoned "sending" or an open challenge is
 	// due; the zero time when there is none. Queued deliveries of busy carriers do not count.

@@ -38,6 +38,6 @@ type Notices interface {
 	// ClaimNotices moves queued notices that are due to "sending", adds one to Calls, and returns them. Those left in
 	// "sending" past their lease become "unknown" and are not returned: they may have gone out.
 	ClaimNotices(ctx context.Context, now, leaseUntil time.Time, limit int) ([]Notice, error)
-	// SettleNotice stores state, DueAt and FailureCode of one that is "sending".
+	// SettleNotice stores state, DueAt and FailureCode of one that is "sending"; any other stays as it is.
 	SettleNotice(ctx context.Context, n Notice) error
 }

@@ -33,9 +33,9 @@ type Refusal struct {
 // Throttles keeps how often things happened. Keys are made by internal/throttle and hold no personal data in clear.
 type Throttles interface {
 	// Take takes the Cost from every bucket, or from none: the first refusal is returned and the others are given back. Each
-	// bucket is exact under any number of simultaneous callers and nodes.
+	// bucket is exact under any number of simultaneous callers and nodes. A Cost above Burst is refused with no RetryAt.
 	Take(ctx context.Context, now time.Time, buckets ...Throttle) (*Refusal, error)
-	// GiveBack returns what each bucket's Cost says, never beyond full, in one statement.
+	// GiveBack returns what each bucket's Cost says, never beyond full, in one statement. One named twice gets both.
 	GiveBack(ctx context.Context, now time.Time, buckets ...Throttle) error
 	// CountFailures counts one failure on every budget before the secret is compared (PW-13), or on none when one
 	// refuses. It returns the counts in the order of the budgets.

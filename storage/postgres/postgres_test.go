@@ -18,6 +18,14 @@ func TestMigrations(t *testing.T) {
 		})
 }
 
+func TestUpgradeKeepsTheRowsOfTheFirstRelease(t *testing.T) {
+	dsn := storagetest.EmptyPostgresDSN(t)
+	storagetest.RunUpgrade(t, func(t testing.TB) *postgres.Store { return open(t, dsn) },
+		func(t testing.TB, statement string, args ...any) {
+			storagetest.ExecPostgres(t, dsn, statement, args...)
+		})
+}
+
 func TestOpenRefusesWhatCannotWork(t *testing.T) {
 	for name, dsn := range map[string]string{
 		"no DSN":    "postgres://[",

@@ -22,6 +22,12 @@ func TestMigrations(t *testing.T) {
 	}
 }
 
+func TestUpgradeKeepsTheRowsOfTheFirstRelease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "old.db")
+	storagetest.RunUpgrade(t, func(t testing.TB) *sqlite.Store { return open(t, path) },
+		func(t testing.TB, statement string, args ...any) { storagetest.ExecSQLite(t, path, statement, args...) })
+}
+
 func TestOpenRefusesWhatCannotWork(t *testing.T) {
 	for name, c := range map[string]sqlite.Config{
 		"no path":               {},

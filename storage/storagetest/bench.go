@@ -59,6 +59,17 @@ func Benchmark(b *testing.B, s storage.Store) {
 			})
 		}
 	})
+	b.Run("receive 50 receipts", func(b *testing.B) {
+		var ids []string
+		for range 50 {
+			ids = append(ids, seedDelivery(b, s).ID)
+		}
+		status := []storage.DeliveryState{storage.DeliverySent, storage.DeliveryDelivered}
+		for i := 0; b.Loop(); i++ {
+			tx(b, func(ctx context.Context) error { return receive(ctx, s, ids, status[i%2]) })
+		}
+		b.ReportMetric(float64(50*b.N)/b.Elapsed().Seconds(), "receipts/s")
+	})
 	b.Run("take from six buckets", func(b *testing.B) {
 		var buckets []storage.Throttle
 		for range 6 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -47,13 +48,16 @@ func (s *Store) provider() (*goose.Provider, error) {
 // Migrate brings the schema up to this release and returns the versions it applied. Several nodes may call it at once:
 // on PostgreSQL they take turns by a session lock; on SQLite, where goose has none, the one that comes too late finds
 // its statement refused and looks again.
-func (s *Store) Migrate(ctx context.Context) ([]int64, error) {
+func (s *Store) Migrate(ctx context.Context) ([]int64, error) { return s.MigrateTo(ctx, math.MaxInt64) }
+
+// MigrateTo is Migrate up to a version: the schema of an earlier release, to see the steps after it work on its rows.
+func (s *Store) MigrateTo(ctx context.Context, version int64) ([]int64, error) {
 	for try := 1; ; try++ {
 		p, err := s.provider()
 		if err != nil {
 			return nil, fmt.Errorf("migrate: %w", err)
 		}
-		results, err := p.Up(ctx)
+		results, err := p.UpTo(ctx, version)
 		if err == nil {
 			var applied []int64
 			for _, r := range results {
