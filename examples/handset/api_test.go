@@ -146,7 +146,8 @@ func TestAPITextNamesEverySwitch(t *testing.T) {
 			t.Errorf("%s is missing in the text or on the page", name)
 		}
 	}
-	for _, values := range [][]string{noWhatsAppValues, readValues, whatsAppFailsValues, metaValues, smsFailsValues, twilioValues} {
+	for _, values := range [][]string{noWhatsAppValues, readValues, whatsAppFailsValues, metaValues, smsFailsValues, twilioValues, kannelValues, gatewayValues,
+		vonageValues, infobipValues, awsValues} {
 		for _, v := range values {
 			if !strings.Contains(text, `"`+v+`"`) || !strings.Contains(page, `value="`+v+`"`) {
 				t.Errorf("%q is missing in the text or on the page", v)

@@ -46,6 +46,18 @@ type Config struct {
 	// MessagingServiceSID may be used instead of a sender when it is set.
 	MessagingServiceSID string
 
+	// Vonage, Infobip and AWS are accounts with these carriers, if any. All send from SMSFrom.
+	Vonage  VonageAccount
+	Infobip InfobipAccount
+	AWS     AWSAccount
+
+	// KannelUsername and KannelPassword are those of the sendsms-user of Kannel. Without a password nobody is.
+	KannelUsername string
+	KannelPassword string
+	// GatewayKey is the X-Api-Key of the small gateway, GatewaySecret signs its receipts. Without a key nobody sends.
+	GatewayKey    string
+	GatewaySecret string
+
 	// Phones are shown from the start. Other numbers appear when they are first written to.
 	Phones []Phone
 

@@ -1,7 +1,8 @@
-// Package handset is a phone on the screen, with the two carriers in front of it.
+// Package handset is a phone on the screen, with the carriers in front of it.
 //
-// To a provider it looks like Meta's WhatsApp Cloud API and like Twilio's Messages API: it takes the same requests, refuses
-// what they refuse with their error bodies, and reports what became of a message by their signed webhooks. To a person it
+// To a provider it looks like Meta's WhatsApp Cloud API and like the APIs of SMS carriers: it takes the same requests,
+// refuses what they refuse with their error bodies, and reports what became of a message by webhooks that are signed as
+// theirs are. To a person it
 // is a page with a phone on it; to a test it is a JSON API with an inbox and with switches for everything that goes wrong
 // between a sender and a pocket. The provider is pointed at it by base URLs and cannot tell.
 //
@@ -10,6 +11,16 @@
 //	POST /{version}/{phone-number-id}/messages               Graph API, authentication templates
 //	POST /2010-04-01/Accounts/{sid}/Messages.json            Twilio, send an SMS
 //	GET  /2010-04-01/Accounts/{sid}/Messages/{message}.json  Twilio, what became of it
+//	GET  /2010-04-01/Accounts/{sid}.json                     Twilio, the account; also its Balance and IncomingPhoneNumbers
+//	POST /sms/json                                           Vonage, send an SMS
+//	GET  /account/get-balance, /account/numbers              Vonage, the account
+//	POST /sms/3/messages                                     Infobip, send an SMS
+//	GET  /account/1/balance                                  Infobip, the account
+//	POST /                                                   AWS End User Messaging, every action
+//	GET  /sns, /sns/{certificate}                            AWS SNS, which pushes its events
+//	GET  /cgi-bin/sendsms                                    Kannel, send an SMS
+//	POST /gateway/messages                                   a small JSON gateway, send an SMS
+//	GET  /gateway/balance                                    its balance
 //
 // Person's side:
 //

@@ -20,6 +20,7 @@ type Handset struct {
 	courier *courier
 	pairs   *pairLimit
 	viewers *viewers
+	topic   topic
 
 	mu         sync.Mutex
 	webhookURL string

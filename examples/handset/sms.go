@@ -99,3 +99,13 @@ func segments(text string) int {
 	}
 	return (size + each - 1) / each
 }
+
+// gsmOnly is what a carrier makes of a text that it was not told to send as Unicode.
+func gsmOnly(text string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(gsmBasic+gsmExtension, r) {
+			return r
+		}
+		return '?'
+	}, text)
+}
