@@ -91,7 +91,7 @@ func TestPasscodeErrorsAreSaidInText(t *testing.T) {
 		{PasscodeMalformed, 0, "The code is 6 digits. Check the message and try again."},
 		{PasscodeThrottled, 0, "Too many wrong codes. You can try again in 2 minutes."},
 		{PasscodeResendRefused, 0, "We can’t send another message yet. You can ask again in 2 minutes."},
-		{PasscodeSMSRefused, 0, "We can’t send an SMS to this number right now. Wait for WhatsApp, or send it again there."},
+		{PasscodeSMSRefused, 0, "We can’t send an SMS to this number right now. If nothing comes on WhatsApp, ask your administrator."},
 		{PasscodeBusy, 0, "We can’t check codes right now. Your try didn’t count; please try again."},
 	} {
 		p := passcodeAt(StageOnItsWay)

@@ -126,7 +126,7 @@ func (s *stream) update(ctx context.Context) (over bool) {
 		}
 		return true // EventSource comes back by itself
 	}
-	if gone != nil || p.Ended || p.CarriersDown { // the last of these has a page of its own
+	if gone != nil || p.Ended || onItsOwnPage(p) {
 		_ = s.write("event: end\ndata: over\n\n") // the stream is over either way
 		return true
 	}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ type site struct {
 	server  *httptest.Server
 	source  string // the address that browsers come from
 	pause   func() // stops the dispatcher
+	defence defence
 
 	mu         sync.Mutex
 	statements []string
@@ -135,18 +137,21 @@ func (s *site) startMFA(limiter *throttle.Throttle, writer *audit.Writer, o opti
 	chat, err := whatsapp.New(whatsapp.Config{BaseURL: carriers.URL, Version: "v25.0", PhoneNumberID: "106000000000001", AccessToken: "access",
 		AppSecrets: []string{appSecret}, VerifyToken: "verify", Template: handset.DefaultTemplate.Name, Languages: []string{"en_US", "it"}})
 	must(t, err)
-	text, err := sms.NewTwilio(sms.Config{BaseURL: carriers.URL, AccountSID: account, AuthTokens: []string{token}, From: "+12025550123",
-		CallbackURL: webhooks.URL + "/sms", Text: func(_, passcode string) (string, error) { return "Parola: " + passcode, nil }})
+	text, err := sms.NewTwilio(sms.TwilioConfig{
+		Config: sms.Config{BaseURL: carriers.URL, CallbackURL: webhooks.URL + "/sms",
+			Text: func(_, passcode string) (string, error) { return "Parola: " + passcode, nil }},
+		AccountSID: account, AuthTokens: []string{token}, From: "+12025550123"})
 	must(t, err)
 	settings := mfa.Defaults()
+	settings.Countries = []string{mfa.AllCountries}
 	if o.settings != nil {
 		o.settings(&settings)
 	}
 	s.mfa, err = mfa.New(mfa.Config{Store: s.store, Audit: writer, Keys: s.keys, Clock: s.clock, Throttle: limiter, Settings: settings,
-		Channels: map[storage.Channel]mfa.Channel{storage.WhatsApp: chat, storage.SMS: text},
-		Carriers: map[storage.Channel]string{storage.WhatsApp: "meta", storage.SMS: "twilio"}})
+		Carriers: []mfa.Carrier{{Name: "meta", Channel: storage.WhatsApp, Sender: chat}, {Name: "twilio", Channel: storage.SMS, Sender: text}},
+		Prices:   onePrice{}, Guard: &s.defence})
 	must(t, err)
-	hooks.Handle("/whatsapp", chat.Handler(s.mfa.Receive))
+	hooks.Handle("/whatsapp", chat.Handler(s.mfa.Receive, s.mfa.Hear))
 	hooks.Handle("/sms", text.Handler(s.mfa.Receive))
 
 	s.dispatch()
@@ -157,6 +162,15 @@ func (s *site) startMFA(limiter *throttle.Throttle, writer *audit.Writer, o opti
 		carriers.Close()
 	})
 }
+
+type onePrice struct{}
+
+func (onePrice) Price(string, string, time.Time) storage.Money { return 1 }
+
+// defence refuses every SMS while it is up.
+type defence struct{ up atomic.Bool }
+
+func (d *defence) Refuses(mfa.SMSQuestion) bool { return d.up.Load() }
 
 // onBoth runs a test on SQLite and on PostgreSQL.
 func onBoth(t *testing.T, run func(t *testing.T, s *site)) {

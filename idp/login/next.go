@@ -19,8 +19,10 @@ const (
 	AskConsent  Kind = "consent"
 	TellNoPhone Kind = "no_phone" // the person has no verified phone
 	TellBlocked Kind = "blocked"  // the person's phone factor is disabled
-	Refuse      Kind = "refuse"   // the client gets Step.Error
-	Finish      Kind = "finish"   // the client gets an AuthCode
+	// TellUnreachable: policy or our defence leaves no channel to the person's phone.
+	TellUnreachable Kind = "unreachable"
+	Refuse          Kind = "refuse" // the client gets Step.Error
+	Finish          Kind = "finish" // the client gets an AuthCode
 )
 
 // The errors a login may end with (OpenID Connect Core §3.1.2.6, RFC 6749 §4.1.2.1, OpenID Connect Unmet Authentication
@@ -151,7 +153,7 @@ func (in Input) askPasscode(personID string, purpose storage.Purpose) Step {
 		if noSMS {
 			return refuse(errUnmetRequirements)
 		}
-		return refuse(errAccessDenied)
+		return Step{Kind: TellUnreachable, PersonID: personID}
 	}
 	return Step{Kind: AskPasscode, PersonID: personID, Purpose: purpose, NoSMS: noSMS, AskSMS: !noSMS && acr.ForbidsSMS(in.wished())}
 }
@@ -169,7 +171,7 @@ func (s Step) silently() Step {
 	switch s.Kind {
 	case AskPassword:
 		return refuse(errLoginRequired)
-	case AskPasscode, TellNoPhone, TellBlocked:
+	case AskPasscode, TellNoPhone, TellBlocked, TellUnreachable:
 		return refuse(errInteractionRequired)
 	case AskAccount:
 		return refuse(errAccountSelectionRequired)

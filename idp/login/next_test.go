@@ -212,7 +212,7 @@ func TestOA73_RequiredClasses(t *testing.T) {
 		{"a whole login below what must be is told, not repeated", state(essential(acr.PhoneNoSMS), passedHere(acr.Phone)), refuse(errUnmetRequirements)},
 		{"a whole login below a wish goes through with what it is", state(wish(acr.PhoneNoSMS), passedHere(acr.Phone)), finish},
 		{"policy leaves no channel for what must be", state(essential(acr.PhoneNoSMS), passwordGiven(NoChallenge), phone(PhoneUnreachable)), refuse(errUnmetRequirements)},
-		{"policy leaves no channel at all", state(passwordGiven(NoChallenge), phone(PhoneUnreachable)), refuse(errAccessDenied)},
+		{"policy leaves no channel at all", state(passwordGiven(NoChallenge), phone(PhoneUnreachable)), Step{Kind: TellUnreachable, PersonID: "anna"}},
 	})
 }
 

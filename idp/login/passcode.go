@@ -41,20 +41,29 @@ func endShown(end storage.ChallengeEnd) templates.PasscodeEnd {
 		return templates.PasscodeExhausted
 	case storage.ChallengeExpired:
 		return templates.PasscodeExpired
+	case storage.ChallengeNotRequested:
+		return templates.PasscodeNotRequested
 	default:
 		return templates.PasscodeElsewhere
 	}
 }
 
-// showStatus renders the passcode page with what p says went wrong, or the page that says that it is not the person's phone.
+// showStatus renders the passcode page with what p says went wrong, or the page that says that no passcode can come: by
+// no fault of the person's phone, or for their safety.
 func (l *Login) showStatus(v *visit, status int, p templates.Passcode) {
-	if v.progress.CarriersDown && p.Error == templates.PasscodeNoError {
+	switch {
+	case v.progress.Stage == mfa.StageBarred:
+		l.render(v, http.StatusForbidden, templates.PasscodeEnded{
+			Client: v.client(), Reason: templates.PasscodeBarred, ReturnURL: l.url(pathLeave, v.id())})
+		return
+	case v.progress.CarriersDown && p.Error == templates.PasscodeNoError:
 		l.render(v, http.StatusServiceUnavailable, templates.ChannelsDown{Client: v.client(), RetryURL: l.url(pathAgain, v.id())})
 		return
 	}
 	p.Client, p.Length, p.Status, p.ExpiresIn = v.client(), mfa.Digits, statusOf(v.progress), v.progress.ExpiresIn
 	p.VerifyURL, p.RefreshURL = l.url(pathPasscode, v.id()), l.url(pathPasscode, v.id())
 	p.SMSURL, p.ResendURL, p.EventsURL = l.url(pathSMS, v.id()), l.url(pathAgain, v.id()), l.url(pathEvents, v.id())
+	p.StartAgainURL = p.ResendURL // which starts again once there is nothing to send
 	if p.RetryIn > 0 {
 		l.renderLater(v, status, p.RetryIn, p)
 		return
@@ -62,11 +71,15 @@ func (l *Login) showStatus(v *visit, status int, p templates.Passcode) {
 	l.render(v, status, p)
 }
 
-// statusOf translates where a challenge stands into what the page shows. The stages are the same, one for one.
+// onItsOwnPage says that the passcode page has nothing more to offer and another one is shown in its place.
+func onItsOwnPage(p mfa.Progress) bool { return p.CarriersDown || p.Stage == mfa.StageBarred }
+
+// statusOf translates where a challenge stands into what the page shows. The stages are the same, one for one, but for
+// those with a page of their own.
 func statusOf(p mfa.Progress) templates.PasscodeStatus {
 	return templates.PasscodeStatus{
 		Stage: stages[p.Stage], PhoneEnding: p.LastTwo, WhatsApp: p.WhatsApp, SMS: p.SMS, WhatsAppDelivered: p.WhatsAppDelivered,
-		SMSIn: orNever(p.SMSIn), SMSOfferIn: orNever(p.OfferSMSIn), ResendIn: orNever(p.ResendIn),
+		WhatsAppSkipped: p.WhatsAppSkipped, SMSIn: orNever(p.SMSIn), SMSOfferIn: orNever(p.OfferSMSIn), ResendIn: orNever(p.ResendIn),
 	}
 }
 
@@ -74,7 +87,7 @@ var stages = map[mfa.Stage]templates.Stage{
 	mfa.StageSending: templates.StageSending, mfa.StageOnItsWay: templates.StageOnItsWay, mfa.StageDelivered: templates.StageDelivered,
 	mfa.StageSMSSoon: templates.StageSMSSoon, mfa.StageSMSSending: templates.StageSMSSending, mfa.StageSMSSent: templates.StageSMSSent,
 	mfa.StageSMSDelivered: templates.StageSMSDelivered, mfa.StageNotArriving: templates.StageNotArriving,
-	mfa.StageUnknown: templates.StageUnknown,
+	mfa.StageUnknown: templates.StageUnknown, mfa.StageSMSRefused: templates.StageSMSRefused,
 }
 
 func orNever(d time.Duration) time.Duration {

@@ -115,7 +115,7 @@ func TestOTP21_ADisabledFactorBlocksTheLogin(t *testing.T) {
 		b.typePasscode(wrongPasscode(passcode))
 	}
 	b.wantPage(http.StatusForbidden, pathPasscode)
-	b.wantText("finish this sign-in")
+	b.wantText("Codes are switched off for your account")
 	// The password is still right, and no further message goes out.
 	b.open(id)
 	b.submit(pathPassword, "password", annasPassword)
@@ -123,6 +123,8 @@ func TestOTP21_ADisabledFactorBlocksTheLogin(t *testing.T) {
 	if n := len(s.events(audit.PasscodeQueued)); n != 1 {
 		t.Errorf("%d messages were queued", n)
 	}
+	b.submit(pathLeave)
+	b.wantPage(http.StatusOK, resumePath)
 }
 
 func TestOTP23_ADisableBetweenPasswordAndPasscodeCounts(t *testing.T) {

@@ -79,7 +79,11 @@ func (l *Login) follow(v *visit, step Step) {
 	case TellNoPhone:
 		l.render(v, http.StatusForbidden, templates.NoPhone{Client: v.client(), ReturnURL: l.url(pathLeave, v.id())})
 	case TellBlocked:
-		l.render(v, http.StatusForbidden, templates.PasscodeEnded{Client: v.client(), Reason: templates.PasscodeRefused})
+		l.render(v, http.StatusForbidden, templates.PasscodeEnded{
+			Client: v.client(), Reason: templates.PasscodeDisabled, ReturnURL: l.url(pathLeave, v.id())})
+	case TellUnreachable:
+		l.render(v, http.StatusForbidden, templates.PasscodeEnded{
+			Client: v.client(), Reason: templates.PasscodeRefused, ReturnURL: l.url(pathLeave, v.id())})
 	case Finish, Refuse:
 		if !v.in.settled(step) {
 			l.move(v, nil, nil)
@@ -154,7 +158,7 @@ func (l *Login) arrive(v *visit, m moved) {
 	if !m.retryAt.IsZero() {
 		wait := v.wait(m.retryAt)
 		l.renderLater(v, http.StatusTooManyRequests, wait, templates.Error{
-			Kind: templates.ErrorTooManyRequests, RetryIn: wait, RetryURL: l.url(pathPassword, v.id())})
+			Kind: templates.ErrorTooManyCodes, RetryIn: wait, RetryURL: l.url(pathPassword, v.id())})
 		return
 	}
 	l.follow(v, m.step)
@@ -179,7 +183,7 @@ func (l *Login) advance(ctx context.Context, v *visit, in Input, who known) (mov
 		step = Next(in)
 	}
 	switch step.Kind {
-	case TellNoPhone, TellBlocked:
+	case TellNoPhone, TellBlocked, TellUnreachable:
 		return moved{in: v.in, step: step, username: who.person.Username}, nil
 	case Refuse:
 		p.Refusal = step.Error

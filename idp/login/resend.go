@@ -13,7 +13,7 @@ import (
 // sendBySMS is "Send it by SMS instead": the one thing a browser may say of the delivery (OTP-41).
 func (l *Login) sendBySMS(v *visit) { l.sendMore(v, l.MFA.SendBySMS) }
 
-// sendAgain is "Send again", and "Try again" when no carrier answered.
+// sendAgain is "Send again", "Try again" when no carrier answered, and "Start again" when no message is left.
 func (l *Login) sendAgain(v *visit) { l.sendMore(v, l.MFA.SendAgain) }
 
 func (l *Login) sendMore(v *visit, send func(ctx context.Context, challengeID, authRequestID string) error) {
@@ -33,6 +33,8 @@ func (l *Login) sendMore(v *visit, send func(ctx context.Context, challengeID, a
 		}
 		l.showAgain(v, http.StatusTooManyRequests, templates.Passcode{
 			Error: templates.PasscodeResendRefused, RetryIn: v.wait(later(throttled.RetryAt, v.in.Now))})
+	case errors.Is(err, mfa.ErrSMSRefused):
+		l.showAgain(v, http.StatusForbidden, templates.Passcode{Error: templates.PasscodeSMSRefused})
 	case errors.Is(err, mfa.ErrNotOffered):
 		l.noMessageLeft(v)
 	case err == nil, errors.As(err, &ended):
@@ -46,8 +48,7 @@ func (l *Login) sendMore(v *visit, send func(ctx context.Context, challengeID, a
 // another with the password rather than wait for this one to expire.
 func (l *Login) noMessageLeft(v *visit) {
 	step, err := l.decide(v)
-	failed := v.progress.Stage == mfa.StageNotArriving || v.progress.CarriersDown
-	if err == nil && step.Kind == AskPasscode && failed && v.progress.ResendIn == mfa.Never {
+	if err == nil && step.Kind == AskPasscode && (v.progress.CarriersDown || statusOf(v.progress).StartAgainIn() == 0) {
 		if err = l.MFA.Cancel(v.r.Context(), v.id()); err == nil {
 			v.redirect(l.url(pathPassword, v.id()))
 			return
