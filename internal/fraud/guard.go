@@ -1,0 +1,100 @@
+package fraud
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/parola-id/parola/mfa"
+	"github.com/parola-id/parola/storage"
+)
+
+// GuardConfig is what a Guard needs.
+type GuardConfig struct {
+	Store storage.Verdicts
+	// Every is how often Run reads the verdicts; 3 s when zero.
+	Every time.Duration
+	Log   *slog.Logger
+}
+
+// Guard answers from memory whether an SMS must not be sent. It is safe for concurrent use.
+type Guard struct {
+	GuardConfig
+	known atomic.Pointer[verdicts]
+}
+
+var _ mfa.Guard = (*Guard)(nil)
+
+// verdicts are what is known, in the order of storage and by subject.
+type verdicts struct {
+	list []storage.Verdict
+	by   map[key]storage.Verdict
+}
+
+// NewGuard returns a Guard that refuses nothing until Load or Run has read the verdicts.
+func NewGuard(c GuardConfig) *Guard {
+	if c.Every == 0 {
+		c.Every = 3 * time.Second
+	}
+	g := &Guard{GuardConfig: c}
+	g.known.Store(&verdicts{})
+	return g
+}
+
+// Load reads the verdicts.
+func (g *Guard) Load(ctx context.Context) error {
+	list, err := g.Store.Verdicts(ctx)
+	if err != nil {
+		return fmt.Errorf("load verdicts: %w", err)
+	}
+	by := make(map[key]storage.Verdict, len(list))
+	for _, v := range list {
+		by[key{v.Prefix, v.Edge}] = v
+	}
+	g.known.Store(&verdicts{list: list, by: by})
+	return nil
+}
+
+// Run loads the verdicts again and again until ctx ends. While storage is down the last known ones stand.
+func (g *Guard) Run(ctx context.Context) {
+	tick := time.NewTicker(g.Every)
+	defer tick.Stop()
+	for {
+		if err := g.Load(ctx); err != nil && ctx.Err() == nil {
+			g.Log.WarnContext(ctx, "load verdicts", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Refuses implements mfa.Guard. An SMS that would go out at once must pass both edges.
+func (g *Guard) Refuses(q mfa.SMSQuestion) bool {
+	known := g.known.Load()
+	return known.refuse(q, EdgeSMS) || q.Instant && known.refuse(q, EdgeInstant)
+}
+
+// refuse answers for one edge: by the operator's word for the prefix, or for its country, or by the numbers.
+func (v *verdicts) refuse(q mfa.SMSQuestion, edge string) bool {
+	verdict := v.by[key{q.Prefix, edge}]
+	word := verdict.Override
+	if word == "" {
+		word = v.by[key{CountryPrefix + q.Country, edge}].Override
+	}
+	switch word {
+	case storage.OverrideAllow:
+		return false
+	case storage.OverrideBlock:
+		return true
+	default:
+		return verdict.State == storage.VerdictEnforce
+	}
+}
+
+// Verdicts are the last known ones, by prefix and edge, for metrics.
+func (g *Guard) Verdicts() []storage.Verdict { return g.known.Load().list }
