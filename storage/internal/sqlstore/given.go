@@ -26,7 +26,12 @@ func (d Dialect) given(parameter string, columns ...string) string {
 		}
 		b.WriteString(value + " AS " + name)
 	}
-	return b.String() + " FROM " + d.Elements + "(" + parameter + ")"
+	elements := d.Elements + "(" + parameter + ")"
+	if len(columns) > 1 {
+		// SQLite writes an element as text each time its value is named; like this it does so once.
+		elements = "(WITH elements AS MATERIALIZED (SELECT value FROM " + elements + ") SELECT value FROM elements) AS every_element"
+	}
+	return b.String() + " FROM " + elements
 }
 
 // cells are the values of one row: strings, numbers, booleans, bytes or nil.
