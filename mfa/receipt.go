@@ -8,16 +8,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parola-id/parola/internal/audit"
-	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/storage"
 )
 
 // MaxReports bounds one call of Receive, as the carriers bound one callback (WH-08).
 const MaxReports = 1000
 
-// reportsPerTransaction bounds how long one callback holds the one writer of SQLite.
-const reportsPerTransaction = 50
+// One transaction takes at most reportsAtOnce reports, and of those that need more than the batch's own statements at
+// most failuresAtOnce: that is how long one callback holds the one writer of SQLite.
+const (
+	reportsAtOnce  = 100
+	failuresAtOnce = 8
+)
 
 // Report is what a carrier says of a message, read from a callback whose signature was right.
 type Report struct {
@@ -45,8 +47,7 @@ func (s *Service) Receive(ctx context.Context, reports []Report) error {
 	if len(reports) > MaxReports {
 		return fmt.Errorf("receive reports: %d are more than %d", len(reports), MaxReports)
 	}
-	reports = slices.DeleteFunc(slices.Clone(reports), func(r Report) bool { return !plausible(r) })
-	for chunk := range slices.Chunk(reports, reportsPerTransaction) {
+	for _, chunk := range inChunks(slices.DeleteFunc(slices.Clone(reports), impossible)) {
 		if err := s.receive(ctx, chunk); err == nil {
 			continue
 		} else if len(chunk) == 1 || ctx.Err() != nil {
@@ -54,8 +55,8 @@ func (s *Service) Receive(ctx context.Context, reports []Report) error {
 		}
 		// One of them may be at fault: it must not take the others along (WH-08).
 		var errs []error
-		for _, r := range chunk {
-			errs = append(errs, s.receive(ctx, []Report{r}))
+		for i := range chunk {
+			errs = append(errs, s.receive(ctx, chunk[i:i+1]))
 		}
 		if err := errors.Join(errs...); err != nil {
 			return err
@@ -64,148 +65,36 @@ func (s *Service) Receive(ctx context.Context, reports []Report) error {
 	return nil
 }
 
-func (s *Service) receive(ctx context.Context, reports []Report) error {
-	err := s.store.InTx(ctx, func(ctx context.Context) error {
-		for _, r := range reports {
-			if err := s.apply(ctx, r); err != nil {
-				return err
-			}
+// inChunks cuts reports into what one transaction takes, in their order.
+func inChunks(reports []Report) (chunks [][]Report) {
+	begin, failures := 0, 0
+	for i, r := range reports {
+		more := r.NotRequested || r.Status == storage.DeliveryFailed
+		if i-begin == reportsAtOnce || more && failures == failuresAtOnce {
+			chunks = append(chunks, reports[begin:i])
+			begin, failures = i, 0
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("apply receipts: %w", err)
+		if more {
+			failures++
+		}
 	}
-	return nil
+	if begin < len(reports) {
+		chunks = append(chunks, reports[begin:])
+	}
+	return chunks
 }
 
-// plausible keeps from the database what can be no report: an unknown status, an id of impossible form.
-func plausible(r Report) bool {
+// impossible keeps from the database what can be no report: an unknown status, an id of impossible form.
+func impossible(r Report) bool {
 	if r.DeliveryID == "" && r.MessageID == "" || len(r.MessageID) > 512 {
+		return true
+	}
+	switch r.Status {
+	case storage.DeliverySent, storage.DeliveryDelivered, storage.DeliveryRead, storage.DeliveryFailed:
 		return false
-	}
-	return r.NotRequested || r.Status == storage.DeliverySent || r.Status == storage.DeliveryDelivered ||
-		r.Status == storage.DeliveryRead || r.Status == storage.DeliveryFailed
-}
-
-func (s *Service) apply(ctx context.Context, r Report) error {
-	d, err := s.deliveryOf(ctx, r)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if r.NotRequested {
-		return s.notRequested(ctx, d)
-	}
-	now := s.clock.Now()
-	if !wasCalled(d) {
-		return nil
-	}
-	fresh, err := s.store.InsertReceipts(ctx, []storage.Receipt{{
-		DeliveryID: d.ID, Status: r.Status, At: between(r.At, d.SendingAt, now), ReceivedAt: now, FailureCode: shortCode(r.Failure.Code),
-	}})
-	if err != nil || len(fresh) == 0 {
-		return err
-	}
-	moved := false
-	if next, forward := advance(d, r, now); forward {
-		if next.MessageHash == "" && r.MessageID != "" {
-			next.MessageHash = s.keys.Hash(secret.MessageHash, r.MessageID)
-		}
-		if moved, err = s.store.UpdateDelivery(ctx, next, d.State); err != nil {
-			return err
-		}
-		d = next
-	}
-	return s.applied(ctx, d, r, moved)
-}
-
-// deliveryOf finds what a report is about: by our own mark, or by the keyed hash of the carrier's id. A report from
-// another channel, or about another message than the one accepted for the row, is about nothing.
-func (s *Service) deliveryOf(ctx context.Context, r Report) (storage.Delivery, error) {
-	hashes := s.keys.Hashes(secret.MessageHash, r.MessageID)
-	if isID(r.DeliveryID) {
-		d, err := s.store.Delivery(ctx, r.DeliveryID)
-		if err == nil && (d.Channel != r.Channel || r.MessageID != "" && d.MessageHash != "" && !slices.Contains(hashes, d.MessageHash)) {
-			return d, storage.ErrNotFound
-		}
-		return d, err
-	}
-	if r.MessageID == "" {
-		return storage.Delivery{}, storage.ErrNotFound
-	}
-	found, err := s.store.DeliveriesByMessage(ctx, hashes)
-	if err != nil {
-		return storage.Delivery{}, err
-	}
-	for _, d := range found {
-		if d.Channel == r.Channel {
-			return d, nil
-		}
-	}
-	return storage.Delivery{}, storage.ErrNotFound
-}
-
-// applied tells of a new receipt and, where it moved the delivery, lets the escalation look.
-func (s *Service) applied(ctx context.Context, d storage.Delivery, r Report, moved bool) error {
-	c, err := s.store.Challenge(ctx, d.ChallengeID)
-	if err != nil {
-		return err
-	}
-	e := deliveryEvent(ctx, audit.PasscodeReceipt, c, d)
-	e.Data["status"] = string(r.Status)
-	if r.Status == storage.DeliveryFailed && moved {
-		e = failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "reported")
-	}
-	if err := s.audit.Write(ctx, e); err != nil {
-		return err
-	}
-	s.store.AfterCommit(ctx, func() {
-		if s.hooks.Receipt != nil {
-			s.hooks.Receipt(d.Channel, r.Status)
-		}
-		s.watchers.notify(c.ID)
-	})
-	switch {
-	case !moved, r.Status == storage.DeliverySent: // nothing waits for "sent": the deadline counts from acceptance
-		return nil
-	case r.Status == storage.DeliveryFailed:
-		if err := s.learn(ctx, &c, d); err != nil {
-			return err
-		}
-		return s.escalate(ctx, c)
 	default:
-		return s.lookBy(ctx, c, nextLook(c, []storage.Delivery{d}, s.clock.Now()))
+		return !r.NotRequested
 	}
-}
-
-// receiptNotRequested marks the tap on "I didn't request a code" among the receipts of a delivery. It is no state.
-const receiptNotRequested storage.DeliveryState = "not_requested"
-
-// notRequested ends a challenge whose person says that they did not ask for it: somebody else knows the password. It
-// is told also when the challenge was over, which is the worse news.
-func (s *Service) notRequested(ctx context.Context, d storage.Delivery) error {
-	now := s.clock.Now()
-	fresh, err := s.store.InsertReceipts(ctx, []storage.Receipt{{DeliveryID: d.ID, Status: receiptNotRequested, At: now, ReceivedAt: now}})
-	if err != nil || len(fresh) == 0 { // carriers repeat what they say (WH-05)
-		return err
-	}
-	ended, err := s.store.EndChallenge(ctx, d.ChallengeID, storage.ChallengeCancelled, now)
-	if err != nil {
-		return err
-	}
-	c, err := s.store.Challenge(ctx, d.ChallengeID)
-	if err != nil {
-		return err
-	}
-	e := failed(deliveryEvent(ctx, audit.NotRequested, c, d), "not_requested")
-	e.Data["challenge"] = string(endOf(c))
-	if ended {
-		s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
-	}
-	return s.audit.Write(ctx, e)
 }
 
 // rank orders the states by how much is known. A copy that reached a phone counts more than one that failed: with

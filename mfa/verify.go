@@ -312,6 +312,9 @@ func (s *Service) consumeIn(ctx context.Context, t try, then func(context.Contex
 	if err := s.reward(ctx, t, ds); err != nil {
 		return v, nil, err
 	}
+	if err := s.bindIdentity(ctx, c, ds); err != nil {
+		return v, nil, err
+	}
 	e := withTries(event(ctx, audit.PasscodeSuccess, c), c)
 	e.Channel, e.Data["sms_used"] = string(v.Channel), strconv.FormatBool(v.SMSUsed)
 	events := []storage.Event{e}
@@ -360,7 +363,8 @@ func smsUsed(ds []storage.Delivery) bool {
 		switch d.State {
 		case storage.DeliveryQueued, storage.DeliverySkipped:
 		case storage.DeliveryFailed:
-			if !d.AcceptedAt.IsZero() || !d.SentAt.IsZero() {
+			// A carrier that reports of it had it, even where its answer was lost.
+			if !d.AcceptedAt.IsZero() || !d.SentAt.IsZero() || d.MessageHash != "" {
 				return true
 			}
 		default:

@@ -242,7 +242,7 @@ func TestOTP21_WrongPasscodesPerHourHoldOverChallenges(t *testing.T) {
 }
 
 func TestVerify_GivesBackWhatTheLimitsTook(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(c *Config) { c.Settings.CountryFailures = 1000 })
 	for range 3 * w.limits.SendsPerNumberDay {
 		c := w.begin()
 		w.work()
