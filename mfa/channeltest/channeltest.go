@@ -42,6 +42,8 @@ type Env struct {
 type Subject struct {
 	Channel mfa.Channel
 	Handler func(receive func(context.Context, []mfa.Report) error) http.Handler
+	// Ready is called when callbacks can come, before anything is sent. It may be nil.
+	Ready func(t *testing.T)
 }
 
 // Secret names what signs a callback.
@@ -92,6 +94,35 @@ func QueryProof(name string) Proof {
 	}
 }
 
+// JSONProof is a proof in a member of a JSON body.
+func JSONProof(name string) Proof {
+	return func(t *testing.T, r *http.Request, change func(string) string) {
+		t.Helper()
+		var members map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&members); err != nil {
+			t.Fatal(err)
+		}
+		proof, _ := members[name].(string)
+		delete(members, name)
+		if proof = change(proof); proof != "" {
+			members[name] = proof
+		}
+		SetBody(t, r, members)
+	}
+}
+
+// SetBody gives a request another body, in JSON.
+func SetBody(t *testing.T, r *http.Request, body any) {
+	t.Helper()
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = int64(len(encoded))
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(encoded)), nil }
+	r.Body, _ = r.GetBody()
+}
+
 // Harness describes a channel to the suite.
 type Harness struct {
 	// HandsetURL is a running handset, not used by anyone else.
@@ -99,8 +130,12 @@ type Harness struct {
 	// Kind is the channel's name in the handset's inbox, Carrier that of the company in front of it.
 	Kind    string
 	Carrier string
+	// NoID says that the carrier gives its messages no id.
+	NoID bool
 	// New makes a channel with the secrets Current and Previous. The handset signs with Current.
 	New func(t *testing.T, e Env) Subject
+	// IsSend tells calls that send from others that a channel makes; nil is all.
+	IsSend func(*http.Request) bool
 	// CarrierSwitch is the handset's switch for the answers of this carrier.
 	CarrierSwitch string
 	Refusals      []Refusal
@@ -171,6 +206,9 @@ func newBench(t *testing.T, h Harness) *bench {
 	b.callbackURL = server.URL + "/callback"
 	b.Subject = h.New(t, b.env(h.HandsetURL))
 	handler = b.Handler(b.receive)
+	if b.Ready != nil {
+		b.Ready(t)
+	}
 	b.handset(t, http.MethodDelete, "/switches", nil)
 	b.handset(t, http.MethodDelete, "/inbox?phone=%2B"+Number[1:], nil)
 	return b
@@ -195,9 +233,11 @@ type counting struct {
 }
 
 func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.mu.Lock()
-	c.calls++
-	c.mu.Unlock()
+	if c.IsSend == nil || c.IsSend(r) {
+		c.mu.Lock()
+		c.calls++
+		c.mu.Unlock()
+	}
 	resp, err := c.next.RoundTrip(r)
 	if err == nil {
 		c.mu.Lock()
