@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -191,34 +190,6 @@ type hanging struct{}
 func (hanging) Send(ctx context.Context, _ Message) (Sent, error) {
 	<-ctx.Done()
 	return Sent{}, ctx.Err()
-}
-
-func TestREL07_ASlowChannelDoesNotHoldUpTheOther(t *testing.T) {
-	release := make(chan struct{})
-	w := newWorld(t, func(c *Config) { c.Settings.Workers = 1 })
-	w.whatsApp.answer = func(int) error { <-release; return nil }
-	var calls sync.WaitGroup
-	w.begin()
-	if _, err := w.claimQueued(w.ctx(), &calls); err != nil {
-		t.Fatal(err)
-	}
-	waiting := w.begin(func(st *Start) { st.AuthRequestID = "waiting" })
-	w.tx(func(ctx context.Context) error {
-		return w.db.NoteNoWhatsApp(ctx, w.phone.Hash, testStart.Add(time.Hour))
-	})
-	quick := w.begin(func(st *Start) { st.AuthRequestID = "quick" })
-	for range 2 {
-		if _, err := w.claimQueued(w.ctx(), &calls); err != nil {
-			t.Fatal(err)
-		}
-	}
-	waitFor(t, func() bool { return len(w.sms.sent()) == 1 })
-	w.wantTrail(waiting, "whatsapp first queued")
-	close(release)
-	calls.Wait()
-	w.after(time.Second)
-	w.wantTrail(waiting, "whatsapp first accepted")
-	w.wantTrail(quick, "sms no_whatsapp accepted")
 }
 
 func TestREL06_APanicInAChannelLeavesAnUnknownOutcome(t *testing.T) {

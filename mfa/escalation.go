@@ -117,11 +117,12 @@ func nextLook(c storage.Challenge, deliveries []storage.Delivery, now time.Time)
 	}
 }
 
-// offerSMSIn is how long until "Send it by SMS instead" is offered: at once when WhatsApp has failed.
+// offerSMSIn is how long until "Send it by SMS instead" is offered: at once when WhatsApp has failed, and not after our
+// own limits have refused the automatic SMS.
 func offerSMSIn(c storage.Challenge, deliveries []storage.Delivery, now time.Time) time.Duration {
 	messages := sentOut(deliveries)
 	current, tried := latest(messages, storage.WhatsApp)
-	if !tried || !maySMS(c, messages, now) {
+	if !tried || !maySMS(c, messages, now) || c.SMSRefused != "" {
 		return Never
 	}
 	switch current.State {

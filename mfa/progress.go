@@ -81,6 +81,7 @@ func progressOf(c storage.Challenge, ds []storage.Delivery, resendAfter time.Dur
 			p.WhatsApp = true
 		}
 	}
+	p.WhatsAppSkipped = len(messages) > 0 && skipsWhatsApp(messages[0])
 	next := decide(c, ds, now)
 	switch next.step {
 	case wait:
@@ -101,6 +102,8 @@ func stageOf(c storage.Challenge, messages []storage.Delivery, next decision, no
 		switch {
 		case stage == StageNotArriving && anyDelivered(messages):
 			return StageDelivered
+		case stage == StageNotArriving && barred(c, messages):
+			return StageBarred
 		case !lost || messages[len(messages)-1].Channel == storage.SMS:
 			return stage
 		}
@@ -118,22 +121,34 @@ func stageOf(c storage.Challenge, messages []storage.Delivery, next decision, no
 	case storage.DeliveryDelivered, storage.DeliveryRead:
 		return StageDelivered
 	case storage.DeliveryFailed:
-		return notArriving(messages)
+		return notArriving(c, messages)
 	default:
 		// Past its deadline WhatsApp has dropped the message, and policy lets no SMS follow.
 		if _, at, ever := verdict(whatsApp, c.Policy); ever && !now.Before(at) {
-			return notArriving(messages)
+			return notArriving(c, messages)
 		}
 		return StageOnItsWay
 	}
 }
 
 // notArriving is the stage after a failure, unless an earlier copy of the same passcode had arrived.
-func notArriving(messages []storage.Delivery) Stage {
-	if anyDelivered(messages) {
+func notArriving(c storage.Challenge, messages []storage.Delivery) Stage {
+	_, bySMS := latest(messages, storage.SMS)
+	switch {
+	case anyDelivered(messages):
 		return StageDelivered
+	case barred(c, messages):
+		return StageBarred
+	case c.SMSRefused != "" && !bySMS:
+		return StageSMSRefused
+	default:
+		return StageNotArriving
 	}
-	return StageNotArriving
+}
+
+// skipsWhatsApp says whether a first message went by SMS though WhatsApp would have been its channel.
+func skipsWhatsApp(d storage.Delivery) bool {
+	return d.Channel == storage.SMS && (d.Trigger == triggerNoWhatsApp || d.Trigger == triggerCircuit)
 }
 
 func smsStage(d storage.Delivery) Stage {
