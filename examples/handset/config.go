@@ -185,16 +185,6 @@ func fill(s *string, value string) {
 	}
 }
 
-// template finds an approved template; the second result is false when the name or the language is unknown.
-func (c Config) template(name, language string) (Template, bool) {
-	for _, t := range c.Templates {
-		if t.Name == name && slices.Contains(t.Languages, language) {
-			return t, true
-		}
-	}
-	return Template{}, false
-}
-
 // profileName is the name a person gave their phone; strangers get one made of the last digits.
 func (c Config) profileName(number string) string {
 	for _, p := range c.Phones {

@@ -2,13 +2,13 @@
 //
 // To a provider it looks like Meta's WhatsApp Cloud API and like the APIs of SMS carriers: it takes the same requests,
 // refuses what they refuse with their error bodies, and reports what became of a message by webhooks that are signed as
-// theirs are. To a person it
-// is a page with a phone on it; to a test it is a JSON API with an inbox and with switches for everything that goes wrong
+// theirs are. To a person it is a page with a phone on it; to a test it is a JSON API with an inbox and with switches for everything that goes wrong
 // between a sender and a pocket. The provider is pointed at it by base URLs and cannot tell.
 //
 // Carrier side:
 //
-//	POST /{version}/{phone-number-id}/messages               Graph API, authentication templates
+//	POST /{version}/{phone-number-id}/messages               Graph API, authentication templates and texts
+//	     /{version}/{id} and below, /{version}/debug_token    Graph API, templates, number, subscription, health
 //	POST /2010-04-01/Accounts/{sid}/Messages.json            Twilio, send an SMS
 //	GET  /2010-04-01/Accounts/{sid}/Messages/{message}.json  Twilio, what became of it
 //	GET  /2010-04-01/Accounts/{sid}.json                     Twilio, the account; also its Balance and IncomingPhoneNumbers
@@ -34,6 +34,10 @@
 //	PUT    /switches          {"phone":"+39…","phone_off":true}: set the switches of a number, or of all with phone ""
 //	PATCH  /switches          the same, leaving alone what is not named
 //	DELETE /switches          reset, all or with ?phone= one number
+//	GET    /meta              how the business stands with Meta; PATCH changes it, DELETE resets it
+//	PATCH  /meta/templates    change templates: pause them, give them another category or time to live
+//	POST   /identity          {"phone"}: another WhatsApp account behind a number
+//	POST   /emit              {"payload"}: one of Meta's webhooks about the account, by the names of GET /emit
 //	GET    /events?phone=     the page's live state (server-sent events)
 //	GET    /api               this list, with every switch explained
 //

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -19,10 +20,9 @@ const maxBody = 64 << 10
 
 var versionForm = regexp.MustCompile(`^v([0-9]{1,3})\.[0-9]{1,2}$`)
 
-// graphMessages is POST /{version}/{phone-number-id}/messages: what it accepts is on its way, not delivered.
+// graphMessages is POST /{version}/{phone-number-id}/messages, for authentication templates and texts: what it accepts is on its way, not delivered.
 func (h *Handset) graphMessages(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("x-fb-trace-id", traceID())
-	w.Header().Set("facebook-api-version", r.PathValue("version"))
+	h.graphHeaders(w, r)
 	send, to, passcode, refusal := h.readSend(w, r)
 	if refusal != nil {
 		refusal.write(w)
@@ -79,15 +79,17 @@ func (h *Handset) readSend(w http.ResponseWriter, r *http.Request) (send *graphS
 	if refusal != nil {
 		return fail(refusal)
 	}
-	if _, known := h.cfg.template(send.Template.Name, send.Template.Language.Code); !known {
-		return fail(graphFault(132001, ""))
+	if refusal = h.sendable(send.Template); refusal != nil {
+		return fail(refusal)
 	}
 	invalid := 131009
 	if major, _ := strconv.Atoi(version[1]); major >= 23 {
 		invalid = 132018 // the parameter error of v23.0 and later
 	}
-	if passcode, refusal = send.Template.passcode(invalid); refusal != nil {
-		return fail(refusal)
+	if send.Template != nil {
+		if passcode, refusal = send.Template.passcode(invalid); refusal != nil {
+			return fail(refusal)
+		}
 	}
 	if to, refusal = recipient(send.To, h.cfg.CountryCode); refusal != nil {
 		return fail(refusal)
@@ -96,6 +98,29 @@ func (h *Handset) readSend(w http.ResponseWriter, r *http.Request) (send *graphS
 		return fail(graphFault(131021, ""))
 	}
 	return send, to, passcode, nil
+}
+
+// sendable says why the account, or the template where there is one, cannot send now.
+func (h *Handset) sendable(t *graphTemplate) *graphError {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if refusal := h.meta.refusesSend(); refusal != nil || t == nil {
+		return refusal
+	}
+	found := h.meta.template(t.Name, t.Language.Code)
+	switch {
+	case found == nil:
+		return graphFault(132001, "")
+	case found.Status == "PAUSED":
+		return graphFault(132015, "")
+	case found.Status == "DISABLED":
+		return graphFault(132016, "")
+	case found.Status != "APPROVED":
+		return graphFault(132001, "")
+	case found.Category == "MARKETING":
+		return graphFault(131063, "")
+	}
+	return nil
 }
 
 func (h *Handset) checkToken(r *http.Request) *graphError {
@@ -158,8 +183,8 @@ func newWamid(digits string, outbound bool) string {
 	return "wamid." + base64.StdEncoding.EncodeToString(raw)
 }
 
-// identityHash stands for the key of the WhatsApp account behind a number: the same until the person changes it.
-func identityHash(number string) string {
-	sum := sha256.Sum256([]byte("identity of " + number))
+// identityLocked stands for the key of the WhatsApp account behind a number: the same until the person changes it.
+func (h *Handset) identityLocked(number string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "identity %d of %s", h.meta.identities[number], number))
 	return base64.StdEncoding.EncodeToString(sum[:8])
 }

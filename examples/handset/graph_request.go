@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// graphSend is the body of POST /{phone-number-id}/messages as far as an authentication template needs it.
+// graphSend is the body of POST /{phone-number-id}/messages as far as an authentication template or a text needs it.
 type graphSend struct {
 	Product       string         `json:"messaging_product"`
 	RecipientType string         `json:"recipient_type"`
@@ -16,11 +16,18 @@ type graphSend struct {
 	Recipient     string         `json:"recipient"` // business-scoped user id
 	Type          string         `json:"type"`
 	Template      *graphTemplate `json:"template"`
+	Text          *graphText     `json:"text"`
 	IdentityHash  string         `json:"recipient_identity_key_hash"`
 	Opaque        string         `json:"biz_opaque_callback_data"`
 	Context       *struct {
 		MessageID string `json:"message_id"`
 	} `json:"context"`
+}
+
+// graphText is a free-form text, which a person gets who has written within 24 hours.
+type graphText struct {
+	PreviewURL bool   `json:"preview_url"`
+	Body       string `json:"body"`
 }
 
 type graphTemplate struct {
@@ -45,7 +52,7 @@ type graphParameter struct {
 }
 
 // messageTypes are the types that the API has and this handset does not take.
-const messageTypes = " audio contacts document image interactive location reaction sticker text video "
+const messageTypes = " audio contacts document image interactive location reaction sticker video "
 
 // parseSend reads a send and checks what needs no knowledge of the account: the shape, and the members that are always the same.
 func parseSend(body []byte) (*graphSend, *graphError) {
@@ -62,10 +69,12 @@ func parseSend(body []byte) (*graphSend, *graphError) {
 		return nil, badParameter("Param recipient_type must be one of {INDIVIDUAL}.")
 	case s.To == "" && s.Recipient == "":
 		return nil, requiredParameter("to")
+	case s.Type == "text":
+		return &s, s.checkText()
 	case s.Type != "template" && s.Type != "" && strings.Contains(messageTypes, " "+s.Type+" "):
 		return nil, graphFault(131051, "")
 	case s.Type != "template":
-		return nil, badParameter("Param type must be one of the message types; this phone takes TEMPLATE.")
+		return nil, badParameter("Param type must be one of the message types; this phone takes TEMPLATE and TEXT.")
 	case s.Template == nil || s.Template.Name == "":
 		return nil, requiredParameter("template['name']")
 	case s.Template.Language.Code == "":
@@ -78,6 +87,22 @@ func parseSend(body []byte) (*graphSend, *graphError) {
 		return nil, graphFault(131062, "")
 	}
 	return &s, nil
+}
+
+func (s *graphSend) checkText() *graphError {
+	switch {
+	case s.Text == nil || s.Text.Body == "":
+		return requiredParameter("text['body']")
+	case utf8.RuneCountInString(s.Text.Body) > 4096:
+		return badParameter("Param text['body'] must be at most 4096 characters long.")
+	case s.Template != nil:
+		return badParameter(`Unexpected key "template".`)
+	case utf8.RuneCountInString(s.Opaque) > 512:
+		return badParameter("Param biz_opaque_callback_data must be at most 512 characters long.")
+	case s.To == "":
+		return requiredParameter("to")
+	}
+	return nil
 }
 
 // jsonFault says what was wrong without repeating the request.

@@ -24,6 +24,7 @@ type Handset struct {
 
 	mu         sync.Mutex
 	webhookURL string
+	meta       *metaAccount
 	messages   []*message // oldest first
 	forAll     Switches
 	switches   map[string]Switches // by number, only those that differ from the zero value
@@ -43,6 +44,7 @@ func New(cfg Config) (*Handset, error) {
 		pairs:      &pairLimit{off: cfg.PairRateOff, paid: map[string]time.Time{}},
 		viewers:    &viewers{chans: map[chan struct{}]bool{}},
 		webhookURL: cfg.WebhookURL,
+		meta:       newMetaAccount(cfg),
 		switches:   map[string]Switches{},
 	}
 	if h.client == nil {
@@ -68,6 +70,9 @@ func (h *Handset) SetWebhookURL(url string) error {
 func (h *Handset) webhook() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.meta.CallbackURL != "" {
+		return h.meta.CallbackURL
+	}
 	return h.webhookURL
 }
 

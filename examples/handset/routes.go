@@ -9,10 +9,9 @@ import (
 //go:embed static
 var static embed.FS
 
-// routes lists every URL.
+// routes lists every URL but those of the Graph API, which manage_routes.go has.
 func (h *Handset) routes() http.Handler {
 	carriers := http.NewServeMux()
-	carriers.HandleFunc("/{version}/{id}/messages", h.graphMessages)
 	carriers.HandleFunc("POST /2010-04-01/Accounts/{sid}/Messages.json", h.twilioMessages)
 	carriers.HandleFunc("GET /2010-04-01/Accounts/{sid}/Messages/{message}", h.twilioMessage)
 	carriers.HandleFunc("GET /2010-04-01/Accounts/"+h.cfg.AccountSID+".json", h.twilioAccount)
@@ -40,6 +39,13 @@ func (h *Handset) routes() http.Handler {
 	person.HandleFunc("PUT /switches", h.putSwitches)
 	person.HandleFunc("PATCH /switches", h.patchSwitches)
 	person.HandleFunc("DELETE /switches", h.deleteSwitches)
+	person.HandleFunc("GET /meta", h.getMeta)
+	person.HandleFunc("PATCH /meta", h.patchMeta)
+	person.HandleFunc("PATCH /meta/templates", h.patchTemplates)
+	person.HandleFunc("DELETE /meta", h.deleteMeta)
+	person.HandleFunc("POST /identity", h.postIdentity)
+	person.HandleFunc("GET /emit", h.getEmit)
+	person.HandleFunc("POST /emit", h.postEmit)
 	person.HandleFunc("GET /events", h.getEvents)
 	person.HandleFunc("GET /{$}", file("index.html", "text/html; charset=utf-8"))
 	person.HandleFunc("GET /api", file("api.txt", "text/plain; charset=utf-8"))
@@ -50,7 +56,7 @@ func (h *Handset) routes() http.Handler {
 	// A web page of somebody else must neither throw a switch nor be laid over the phone. The carriers' side has no use for
 	// this: it has tokens.
 	carriers.Handle("/", http.NewCrossOriginProtection().Handler(withHeaders(person)))
-	return carriers
+	return h.graphFirst(carriers)
 }
 
 func withHeaders(next http.Handler) http.Handler {

@@ -99,6 +99,8 @@ func hookFailure(code int) hookError {
 	switch code {
 	case 131026:
 		title, details = "Message undeliverable", "Message undeliverable."
+	case 131047:
+		title, details = "Re-engagement message", "Message failed to send because more than 24 hours have passed since the customer last replied to this number."
 	case 131049:
 		title = "This message was not delivered to maintain healthy ecosystem engagement."
 		details = "In order to maintain a healthy ecosystem engagement, the message failed to be delivered."
@@ -124,10 +126,10 @@ func (h *Handset) statusReport(m *message, i int) *report {
 	} else {
 		value.Contacts = []hookContact{h.contact(m.to)}
 		status.UserID = userID(m.to)
-		if h.cfg.IdentityCheck && s.State == stateSent {
-			status.IdentityHash = identityHash(m.to)
+		if h.meta.IdentityCheck && s.State == stateSent {
+			status.IdentityHash = h.identityLocked(m.to)
 		}
-		if s.State != stateRead {
+		if s.State != stateRead && m.passcode != "" { // texts within 24 hours are free
 			status.Pricing = &hookPricing{Billable: true, Model: "PMP", Type: "regular", Category: "authentication"}
 		}
 	}
@@ -135,8 +137,9 @@ func (h *Handset) statusReport(m *message, i int) *report {
 	return h.hookReport(value, h.effectiveLocked(m.to).WebhooksTwice, h.answeredStep(m, i))
 }
 
-// buttonReport is the webhook for a tap on "I didn't request a code".
+// buttonReport is the webhook for a tap on "I didn't request a code". For 24 hours the person may now be written to freely.
 func (h *Handset) buttonReport(m *message) *report {
+	h.meta.windows[m.to] = h.clock.Now()
 	in := hookMessage{
 		From: m.to[1:], FromUserID: userID(m.to), ID: newWamid(m.to[1:], false),
 		Timestamp: strconv.FormatInt(h.clock.Now().Unix(), 10), Type: "button",
@@ -172,10 +175,18 @@ func userID(number string) string {
 func (h *Handset) hookReport(value hookValue, twice bool, answered func(int)) *report {
 	value.Product = "whatsapp"
 	value.Metadata = hookMetadata{DisplayNumber: h.cfg.DisplayNumber, PhoneNumberID: h.cfg.PhoneNumberID}
-	body, err := asciiJSON(hookBody{
+	return h.signedReport(hookBody{
 		Object: "whatsapp_business_account",
 		Entry:  []hookEntry{{ID: h.cfg.WABA, Changes: []hookChange{{Value: value, Field: "messages"}}}},
-	})
+	}, twice, answered)
+}
+
+// signedReport is nil when the app does not get the account's webhooks.
+func (h *Handset) signedReport(hook any, twice bool, answered func(int)) *report {
+	if !h.meta.Subscribed {
+		return nil
+	}
+	body, err := asciiJSON(hook)
 	if err != nil {
 		h.cfg.Log.Error("encode webhook", "err", err)
 		return nil
@@ -229,9 +240,13 @@ func asciiJSON(v any) ([]byte, error) {
 
 // Handshake does what Meta does when a callback URL is entered: it asks for a random challenge to be repeated.
 func (h *Handset) Handshake(ctx context.Context, verifyToken string) error {
+	return h.handshake(ctx, h.webhook(), verifyToken)
+}
+
+func (h *Handset) handshake(ctx context.Context, callbackURL, verifyToken string) error {
 	challenge := rand.Text()
 	query := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {verifyToken}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.webhook()+"?"+query.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, callbackURL+"?"+query.Encode(), nil)
 	if err != nil {
 		return fmt.Errorf("webhook handshake: %w", err)
 	}

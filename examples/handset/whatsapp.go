@@ -2,6 +2,7 @@ package handset
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -10,23 +11,26 @@ const (
 	heldBehind = 200 * time.Millisecond // how far an overtaken report comes behind
 )
 
+// textTTL is how long Meta tries to deliver what is no template.
+const textTTL = 30 * 24 * time.Hour
+
 // acceptWhatsApp stores a message and sets its fate in motion. It returns the sent report for the caller to post once the
 // answer has left, nil when there is none.
 func (h *Handset) acceptWhatsApp(send *graphSend, to, passcode string, sw Switches) (*message, *report) {
-	template, _ := h.cfg.template(send.Template.Name, send.Template.Language.Code)
-	words := wordingFor(send.Template.Language.Code)
 	now := h.clock.Now()
 	m := &message{
 		id: newWamid(to[1:], true), channel: WhatsApp, to: to, from: "+" + h.cfg.DisplayNumber,
-		text: words.text(passcode), passcode: passcode,
-		wording: words, footer: words.footer(template.ExpiryMinutes),
-		opaque: send.Opaque, identityHash: send.IdentityHash, ttl: template.TTL,
-		steps: []step{{State: stateAccepted, At: Stamp{now}}},
+		opaque: send.Opaque, identityHash: send.IdentityHash, steps: []step{{State: stateAccepted, At: Stamp{now}}},
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if send.Text != nil {
+		m.text, m.ttl = send.Text.Body, textTTL
+	} else {
+		h.fill(m, send.Template, passcode)
+	}
 	h.remember(m)
-	if code := whatsAppFate(m, sw); code != 0 {
+	if code := h.whatsAppFate(m, sw); code != 0 {
 		h.timers.after(h.cfg.DeliverAfter, func() { h.failWhatsApp(m, code) })
 		return m, nil
 	}
@@ -40,13 +44,26 @@ func (h *Handset) acceptWhatsApp(send *graphSend, to, passcode string, sw Switch
 	return m, sent
 }
 
+// fill writes Meta's text of a template into a message. The template may be gone since it was looked at.
+func (h *Handset) fill(m *message, t *graphTemplate, passcode string) {
+	found := h.meta.template(t.Name, t.Language.Code)
+	if found == nil {
+		found = &metaTemplate{Language: t.Language.Code}
+	}
+	body, footer, _ := found.words()
+	m.wording, m.footer, m.ttl = wordingFor(found.Language), footer, found.timeToLive()
+	m.text, m.passcode = strings.Replace(body, "{{1}}", passcode, 1), passcode
+}
+
 // whatsAppFate is the code with which an accepted message fails later, 0 when it does not.
-func whatsAppFate(m *message, sw Switches) int {
+func (h *Handset) whatsAppFate(m *message, sw Switches) int {
 	switch {
 	case sw.NoWhatsApp == "webhook":
 		return 131026
-	case sw.IdentityChanged, m.identityHash != "" && m.identityHash != identityHash(m.to):
+	case sw.IdentityChanged, m.identityHash != "" && m.identityHash != h.identityLocked(m.to):
 		return 137000
+	case m.passcode == "" && h.clock.Now().Sub(h.meta.windows[m.to]) >= 24*time.Hour:
+		return 131047
 	}
 	code, _ := strconv.Atoi(sw.WhatsAppFails)
 	return code

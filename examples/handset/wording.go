@@ -61,10 +61,6 @@ func wordingFor(language string) wording {
 	return wordings["en"]
 }
 
-func (w wording) text(passcode string) string {
-	return strings.Replace(w.body, "{{1}}", passcode, 1)
-}
-
 func (w wording) footer(minutes int) string {
 	return strings.Replace(w.expiry, "{{1}}", strconv.Itoa(minutes), 1)
 }
