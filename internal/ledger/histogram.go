@@ -72,3 +72,6 @@ func within(bucket int, part float64) time.Duration {
 		return time.Duration(end(bucket-1) * math.Pow(width, part))
 	}
 }
+
+// Middle is a time that stands for a bucket: halfway between its ends.
+func Middle(bucket int) time.Duration { return within(bucket, 0.5) }
