@@ -107,6 +107,7 @@ func TestEscalationOverrides(t *testing.T) {
 		{"identity bar", func(c *storage.Challenge) { c.IdentityBar = true }, nil, Never},
 		{"class A on an older message", nil, []storage.Delivery{message(storage.DeliveryFailed, withFailure(ClassAlert, "137000"))}, Never},
 		{"the fallback was taken already", func(c *storage.Challenge) { c.FallbackAt = at(1) }, nil, 0},
+		{"our limits refused it", func(c *storage.Challenge) { c.FallbackAt, c.SMSRefused = at(1), "fraud" }, nil, Never},
 		{"an SMS went out already", nil, []storage.Delivery{message(storage.DeliveryAccepted, bySMS)}, Never},
 		{"a queued SMS counts", nil, []storage.Delivery{message(storage.DeliveryQueued, bySMS)}, Never},
 		{"four messages went out", nil, slices.Repeat([]storage.Delivery{message(storage.DeliveryAccepted)}, 3), Never},

@@ -13,6 +13,7 @@ func TestProgress(t *testing.T) {
 		return message(state, append([]func(*storage.Delivery){bySMS, createdAt(at(37))}, change...)...)
 	}
 	lost := message(storage.DeliveryAccepted)
+	smsRefused := func(c *storage.Challenge) { c.FallbackAt, c.SMSRefused = at(36), "budget" }
 	tests := []struct {
 		name   string
 		change func(*storage.Challenge)
@@ -46,6 +47,18 @@ func TestProgress(t *testing.T) {
 			Progress{Stage: StageNotArriving, WhatsApp: true, SMSIn: Never, OfferSMSIn: Never, ExpiresIn: s(263), TriesLeft: 5}},
 		{"failed and the person is asked", func(c *storage.Challenge) { c.Policy.Fallback = FallbackAsk }, []storage.Delivery{message(storage.DeliveryFailed, withFailure(ClassFallback, "1"))}, 2,
 			Progress{Stage: StageNotArriving, WhatsApp: true, SMSIn: Never, OfferSMSIn: 0, ResendIn: s(28), ExpiresIn: s(298), TriesLeft: 5}},
+		{"a security signal", nil, []storage.Delivery{message(storage.DeliveryFailed, withFailure(ClassAlert, "137000"))}, 2,
+			Progress{Stage: StageBarred, WhatsApp: true, SMSIn: Never, OfferSMSIn: Never, ResendIn: Never, ExpiresIn: s(298), TriesLeft: 5}},
+		{"a security signal after a copy had arrived", nil, []storage.Delivery{message(storage.DeliveryDelivered), message(storage.DeliveryFailed, withFailure(ClassAlert, "137000"))}, 40,
+			Progress{Stage: StageDelivered, WhatsApp: true, WhatsAppDelivered: true, SMSIn: Never, OfferSMSIn: Never, ResendIn: Never, ExpiresIn: s(260), TriesLeft: 5}},
+		{"not delivered and our limits refused the SMS", smsRefused, []storage.Delivery{lost}, 37,
+			Progress{Stage: StageSMSRefused, WhatsApp: true, SMSIn: Never, OfferSMSIn: Never, ExpiresIn: s(263), TriesLeft: 5}},
+		{"our limits refused the SMS, and it arrives late", smsRefused, []storage.Delivery{message(storage.DeliveryDelivered)}, 70,
+			Progress{Stage: StageDelivered, WhatsApp: true, WhatsAppDelivered: true, SMSIn: Never, OfferSMSIn: Never, ExpiresIn: s(230), TriesLeft: 5}},
+		{"our limits refused the SMS, sent again on WhatsApp", smsRefused, []storage.Delivery{message(storage.DeliveryFailed), message(storage.DeliveryQueued, createdAt(at(38)))}, 40,
+			Progress{Stage: StageSending, WhatsApp: true, SMSIn: Never, OfferSMSIn: Never, ResendIn: s(28), ExpiresIn: s(260), TriesLeft: 5}},
+		{"WhatsApp is skipped", nil, []storage.Delivery{message(storage.DeliveryQueued, bySMS, func(d *storage.Delivery) { d.Trigger = triggerNoWhatsApp })}, 2,
+			Progress{Stage: StageSMSSending, SMS: true, WhatsAppSkipped: true, SMSIn: Never, OfferSMSIn: Never, ResendIn: s(28), ExpiresIn: s(298), TriesLeft: 5}},
 		{"two wrong ones", func(c *storage.Challenge) { c.Tries = 2 }, []storage.Delivery{lost}, 10,
 			Progress{Stage: StageOnItsWay, WhatsApp: true, SMSIn: s(27), OfferSMSIn: s(10), ResendIn: s(20), ExpiresIn: s(290), TriesLeft: 3}},
 		{"time is up", nil, []storage.Delivery{message(storage.DeliveryDelivered)}, 300,

@@ -221,6 +221,16 @@ func (w *world) work() {
 	}
 }
 
+// claimOnly does one round: what is due is sent and settled, what comes of it stays queued.
+func (w *world) claimOnly() {
+	w.Helper()
+	var calls sync.WaitGroup
+	if _, err := w.claimQueued(w.ctx(), &calls); err != nil {
+		w.Fatal(err)
+	}
+	calls.Wait()
+}
+
 // after moves the clock and works.
 func (w *world) after(d time.Duration) {
 	w.Helper()
