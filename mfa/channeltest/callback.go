@@ -131,7 +131,6 @@ func testLog(t *testing.T, b *bench) {
 	for name, make := range map[string]func() *http.Request{
 		"taken":       func() *http.Request { return b.Callback(t, b.callbackURL, Current, newDeliveryID(), padding) },
 		"of a forger": func() *http.Request { return b.Callback(t, b.callbackURL, Foreign, newDeliveryID(), padding) },
-		"too large":   func() *http.Request { return b.Callback(t, b.callbackURL, Current, newDeliveryID(), b.TooLarge) },
 		"not stored": func() *http.Request {
 			away(errors.New("the database is away"))
 			return b.Callback(t, b.callbackURL, Current, newDeliveryID(), padding)

@@ -150,7 +150,7 @@ func (e awsException) code(codes map[string]mfa.Code) string {
 	if _, known := codes[e.Reason]; known {
 		return e.Reason
 	}
-	return e.Type[strings.LastIndexByte(e.Type, '#')+1:] // a namespace may stand before the name
+	return wordOrNone(e.Type[strings.LastIndexByte(e.Type, '#')+1:]) // a namespace may stand before the name
 }
 
 // read tells from an answer whether the message was taken. A fault of AWS itself (5xx) leaves the outcome unknown.

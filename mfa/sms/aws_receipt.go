@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/parola-id/parola/mfa"
@@ -95,7 +96,7 @@ func (a *AWS) readEvent(message []byte) (mfa.Report, bool) {
 	case "TEXT_SUCCESSFUL", "TEXT_DELIVERED": // which of the two is said depends on the country
 		r.Status = mfa.StatusDelivered
 	default: // TEXT_QUEUED, TEXT_PENDING, TEXT_UNKNOWN and events of other products
-		if _, documented := a.codes[e.Type]; !documented {
+		if _, documented := a.codes[e.Type]; !documented || !strings.HasPrefix(e.Type, "TEXT_") {
 			return mfa.Report{}, false
 		}
 		r.Status, r.Failure = mfa.StatusFailed, a.failure(e.Type, mfa.ClassFallback)

@@ -1,6 +1,11 @@
 package sms
 
-import "github.com/parola-id/parola/mfa"
+import (
+	"regexp"
+	"strconv"
+
+	"github.com/parola-id/parola/mfa"
+)
 
 // line is a line of an error table, written without field names.
 type line mfa.Code
@@ -16,6 +21,24 @@ const (
 	ofCountry = mfa.ScopeCountry
 	ofCarrier = mfa.ScopeCarrier
 )
+
+var codeWord = regexp.MustCompile(`^[A-Za-z_]{1,64}$`)
+
+// wordOrNone keeps from our records what is no code of a carrier that names them: a number might stand there.
+func wordOrNone(code string) string {
+	if codeWord.MatchString(code) {
+		return code
+	}
+	return "none"
+}
+
+// numberOrNone is the same for carriers that number them.
+func numberOrNone(code string) string {
+	if n, err := strconv.Atoi(code); err == nil {
+		return strconv.Itoa(n)
+	}
+	return "none"
+}
 
 func table(lines ...line) []mfa.Code {
 	codes := make([]mfa.Code, len(lines))

@@ -133,7 +133,7 @@ func (i *Infobip) read(a mfa.Answer) (mfa.Sent, error) {
 func (i *Infobip) readMessage(id string, s infobipStatus) (mfa.Sent, error) {
 	switch s.GroupName {
 	case "REJECTED", "UNDELIVERABLE", "EXPIRED":
-		return mfa.Sent{}, i.refused(word(s.Name))
+		return mfa.Sent{}, i.refused(wordOrNone(s.Name))
 	case "ACCEPTED", "PENDING", "DELIVERED":
 		if id != "" {
 			return mfa.Sent{MessageID: id}, nil

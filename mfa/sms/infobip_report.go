@@ -96,8 +96,8 @@ func (i *Infobip) readResult(deliveryID string, result infobipResult) (mfa.Repor
 
 // infobipCause is the error where there is one, for it tells more, and else the status.
 func infobipCause(result infobipResult) string {
-	if name := word(result.Error.Name); name != "" && name != "NO_ERROR" {
-		return name
+	if name := result.Error.Name; name != "" && name != "NO_ERROR" {
+		return wordOrNone(name)
 	}
-	return word(result.Status.Name)
+	return wordOrNone(result.Status.Name)
 }

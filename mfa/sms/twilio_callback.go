@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/parola-id/parola/mfa"
@@ -118,12 +117,4 @@ func (t *Twilio) readStatus(deliveryID string, form url.Values) (mfa.Report, boo
 		return mfa.Report{}, false
 	}
 	return r, true
-}
-
-// numberOrNone keeps from our records what is no code of a carrier that numbers them.
-func numberOrNone(code string) string {
-	if n, err := strconv.Atoi(code); err == nil {
-		return strconv.Itoa(n)
-	}
-	return "none"
 }
