@@ -34,16 +34,20 @@ func testBatches(t *testing.T, db Database) {
 	t.Run("deliveries are found by many ids or messages at once", func(t *testing.T) {
 		var want []storage.Delivery
 		ids, hashes := []string{"gone"}, []string{"gone", ""}
+		challenge := seedChallenge(t, s)
 		for range 700 {
-			d := seedDelivery(t, s)
+			d := deliveryRecord(challenge.ID)
 			d.State, d.MessageHash = storage.DeliveryAccepted, "message of "+d.ID
 			want, ids, hashes = append(want, d), append(ids, d.ID, d.ID), append(hashes, d.MessageHash)
 		}
-		var moves []storage.DeliveryMove
-		for _, d := range want {
-			moves = append(moves, storage.DeliveryMove{Delivery: d, From: storage.DeliveryQueued})
-		}
-		same(t, len(update(t, moves...)), len(want))
+		write(t, s, func(ctx context.Context) error {
+			for _, d := range want {
+				if err := s.InsertDelivery(ctx, d); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		slices.SortFunc(want, func(a, b storage.Delivery) int { return slices.Compare([]byte(a.ID), []byte(b.ID)) })
 		same(t, must(s.DeliveriesByID(ctx, ids))(t), want)
 		same(t, must(s.DeliveriesByMessage(ctx, hashes))(t), want)
@@ -138,7 +142,7 @@ func testBatches(t *testing.T, db Database) {
 		var wg sync.WaitGroup
 		var runs atomic.Int32
 		nodes := db.two(t)
-		for i := range 24 {
+		for i := range 16 {
 			s, ids := nodes[i%2], [][]string{ids, backward}[i/2%2]
 			work, status := receive, storage.DeliverySent
 			if i%3 > 0 {
@@ -152,7 +156,7 @@ func testBatches(t *testing.T, db Database) {
 			})
 		}
 		wg.Wait()
-		same(t, int(runs.Load()), 24) // a deadlock would have been run again
+		same(t, int(runs.Load()), 16) // a deadlock would have been run again
 	})
 }
 

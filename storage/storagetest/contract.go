@@ -124,6 +124,7 @@ func race(t testing.TB, n int, nodes []storage.Store, fn func(ctx context.Contex
 	return wins
 }
 
+// two opens two nodes that are patient: when dozens want the one writer of a busy machine, the last waits long.
 func (db Database) two(t testing.TB) []storage.Store {
-	return []storage.Store{db.Open(t, Options{}), db.Open(t, Options{})}
+	return []storage.Store{db.Open(t, Options{Wait: time.Minute}), db.Open(t, Options{Wait: time.Minute})}
 }
