@@ -18,6 +18,7 @@ type Gateway struct {
 	carrier
 	account  GatewayConfig
 	request  gatewayRequest
+	checkURL template
 	success  finder
 	id       finder
 	refusal  finder

@@ -8,7 +8,7 @@ package sms
 // {token} the credentials. Each is encoded for its place: in JSON, quotes around a placeholder make it a string, and
 // without them it is a whole value.
 type GatewayConfig struct {
-	Config `yaml:"-"`
+	Config `yaml:"-" json:"-"`
 
 	// Method is POST when empty.
 	Method string `yaml:"method"`
@@ -24,8 +24,8 @@ type GatewayConfig struct {
 	Auth       string `yaml:"auth"`
 	AuthHeader string `yaml:"auth_header"`
 	Username   string `yaml:"username"`
-	Password   string `yaml:"-"`
-	Token      string `yaml:"-"`
+	Password   string `yaml:"-" json:"-"`
+	Token      string `yaml:"-" json:"-"`
 
 	// From is the sender.
 	From string `yaml:"from"`
@@ -42,7 +42,7 @@ type GatewayConfig struct {
 	// Receipt says how the gateway reports; without Outcomes it does not.
 	Receipt GatewayReceipt `yaml:"receipt"`
 	// CallbackSecrets authenticate receipts: one, or two while a rotation lasts.
-	CallbackSecrets []string `yaml:"-"`
+	CallbackSecrets []string `yaml:"-" json:"-"`
 
 	// CheckURL answers 200 to these credentials and changes nothing, such as the balance of the account. It is asked by
 	// Check alone.

@@ -59,10 +59,6 @@ func (c GatewayConfig) check(w *wants) {
 		w.that(false, "auth is basic, bearer, header or nothing")
 	}
 	w.that(httpguts.ValidHeaderFieldValue(c.Token), "the token cannot stand in a header")
-	if c.CheckURL != "" {
-		u, err := url.Parse(c.CheckURL)
-		w.that(err == nil && absolute(u), "check_url must be absolute")
-	}
 }
 
 // compile takes the templates and rules apart, and returns the table of codes.
@@ -76,6 +72,10 @@ func (g *Gateway) compile(w *wants) []mfa.Code {
 	c := g.account
 	g.request, err = c.compileRequest()
 	keep("request", err)
+	if c.CheckURL != "" {
+		g.checkURL, err = parseTemplate(c.CheckURL, []string{"username", "password", "token"}, inURL(c.CheckURL))
+		keep("check_url", err)
+	}
 	g.success, err = c.Success.compile()
 	keep("success", err)
 	g.id, err = c.MessageID.compile()

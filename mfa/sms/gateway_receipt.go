@@ -107,10 +107,10 @@ func (g *Gateway) receiptURL(deliveryID string) string {
 
 // Handler is the URL of the gateway's receipts (WH-02).
 func (g *Gateway) Handler(receive func(context.Context, []mfa.Report) error) http.Handler {
-	return with200(g.handler(receive, g.read1, maxGatewayReceipts, g.receipt.Method))
+	return with200(g.handler(receive, g.receipts, maxGatewayReceipts, g.receipt.Method))
 }
 
-func (g *Gateway) read1(r *http.Request, body []byte) ([]mfa.Report, *rejection) {
+func (g *Gateway) receipts(r *http.Request, body []byte) ([]mfa.Report, *rejection) {
 	if len(g.receipt.Outcomes) == 0 {
 		return nil, &rejection{http.StatusNotFound, "no_receipts_expected"}
 	}

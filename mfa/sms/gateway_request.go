@@ -3,11 +3,14 @@ package sms
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/parola-id/parola/mfa"
 )
 
 // compileRequest takes the templates of a request apart, and tries them once with values that would break out of their
@@ -104,27 +107,30 @@ func (r gatewayRequest) has(name string) bool {
 	return r.url.has(name) || r.body.has(name)
 }
 
-// make writes the request for one message. Its errors hold nothing of it.
+// make writes the request for one message.
 func (r gatewayRequest) make(v values) (*http.Request, error) {
-	var body *strings.Reader
-	req, err := http.NewRequest(r.method, r.url.fill(v), nil)
-	if err != nil {
-		return nil, errors.New("make request for gateway: the URL cannot be used")
-	}
-	if r.body != nil {
+	var body io.Reader
+	if r.contentType != "" {
 		body = strings.NewReader(r.body.fill(v))
-		req, err = http.NewRequest(r.method, r.url.fill(v), body)
-		if err != nil {
-			return nil, errors.New("make request for gateway: the URL cannot be used")
-		}
+	}
+	req, err := http.NewRequest(r.method, r.url.fill(v), body)
+	if err != nil {
+		return nil, notMade()
+	}
+	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)
 	}
 	for name, t := range r.headers {
 		line := t.fill(v)
 		if !httpguts.ValidHeaderFieldValue(line) {
-			return nil, fmt.Errorf("make request for gateway: header %s would be broken", name)
+			return nil, notMade()
 		}
 		req.Header.Set(name, line)
 	}
 	return req, nil
+}
+
+// notMade is the answer to a request that could not be written: nobody was called. The reason may quote the message.
+func notMade() error {
+	return &mfa.Refused{Failure: mfa.Failure{Class: classC, Code: "request", Scope: ofMessage}, NotSent: true}
 }

@@ -3,7 +3,6 @@ package sms
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -127,7 +126,7 @@ func (k *Kannel) credentials() url.Values {
 func (k *Kannel) call(ctx context.Context, query url.Values) (mfa.Answer, error) {
 	req, err := http.NewRequest(http.MethodGet, k.cfg.BaseURL+"?"+query.Encode(), nil)
 	if err != nil {
-		return mfa.Answer{}, fmt.Errorf("make request for kannel's sendsms")
+		return mfa.Answer{}, notMade()
 	}
 	return mfa.Call(ctx, k.httpClient, req)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/parola-id/parola/mfa"
@@ -13,7 +12,7 @@ import (
 // Check looks whether Kannel takes our credentials, and at the addresses. It sends nothing. Whether the link behind
 // Kannel is up cannot be asked with a sendsms-user's password.
 func (k *Kannel) Check(ctx context.Context) []mfa.Finding {
-	return []mfa.Finding{k.checkCredentials(ctx), k.checkTransport(), k.callbackFinding()}
+	return []mfa.Finding{k.checkCredentials(ctx), k.transportFinding("Use sendsms-port-ssl, a tunnel, or a smsbox on this machine."), k.callbackFinding()}
 }
 
 // checkCredentials asks for a message to nobody: who may send is told that the receiver is missing.
@@ -31,19 +30,5 @@ func (k *Kannel) checkCredentials(ctx context.Context) mfa.Finding {
 	default:
 		return k.bad(name, "whoever answered "+strconv.Itoa(answer.Status)+" is not sendsms",
 			"Check the URL: sendsms-port and sendsms-url of group smsbox; the path is /cgi-bin/sendsms unless set.")
-	}
-}
-
-// checkTransport looks at who could read password and passcode on their way.
-func (k *Kannel) checkTransport() mfa.Finding {
-	const name = "address"
-	u, err := url.Parse(k.cfg.BaseURL)
-	switch {
-	case err != nil:
-		return k.bad(name, "it is not a URL", "Set the URL of sendsms.")
-	case u.Scheme == "https" || isLoopback(u.Hostname()):
-		return k.good(name, "nobody can listen in")
-	default:
-		return k.doubtful(name, "password and passcodes travel in plain http", "Use sendsms-port-ssl, a tunnel, or a smsbox on this machine.")
 	}
 }
