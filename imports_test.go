@@ -23,20 +23,25 @@ var mayImport = map[string][]string{
 	"storage/postgres":          {"storage", "storage/internal/sqlstore"},
 	"storage/storagetest":       {"storage", "storage/internal/sqlstore", "storage/sqlite", "storage/postgres"},
 
-	"templates": {},
+	"templates": {"internal/gsm7"},
 
 	"internal/clock":    {},
 	"internal/reqinfo":  {},
 	"internal/acr":      {},
+	"internal/gsm7":     {}, // what fits into one text message: templates chooses words by it, mfa/sms an encoding
 	"internal/secret":   {},
 	"internal/username": {},
 	"internal/outbound": {"internal/clock"},
 	"internal/audit":    {"storage", "internal/clock", "internal/secret"},
 	"internal/throttle": {"storage", "internal/secret"},
+	// What messages cost, and what became of them: they read what mfa has written, and mfa asks them by its own interfaces.
+	"internal/rates":  {"storage", "internal/audit", "internal/clock"},
+	"internal/ledger": {"storage", "internal/audit", "internal/clock"},
+	"internal/fraud":  {"storage", "mfa", "internal/audit", "internal/clock"},
 
 	"mfa":             {"storage", "internal/audit", "internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle"},
-	"mfa/whatsapp":    {"mfa", "templates", "internal/clock"},
-	"mfa/sms":         {"mfa", "templates", "internal/clock"},
+	"mfa/whatsapp":    {"mfa", "templates", "internal/audit", "internal/clock"}, // audit: the severities of bulletins
+	"mfa/sms":         {"mfa", "templates", "internal/clock", "internal/gsm7"},
 	"mfa/channeltest": {"mfa", "templates", "internal/clock"},
 
 	"idp/session":  {"storage", "internal/audit", "internal/clock", "internal/reqinfo", "internal/secret"},
@@ -69,7 +74,6 @@ var outside = map[string][]string{
 	"github.com/alecthomas/kong":  {"cmd/parola"},
 	"go.yaml.in/yaml":             {"internal/app"},
 	"github.com/prometheus":       {"internal/app"},
-	"github.com/sony/gobreaker":   {"mfa"},
 	"golang.org/x/crypto/argon2":  {"idp/password"},
 	"golang.org/x/crypto/bcrypt":  {"idp/password"},
 	"github.com/coreos/go-oidc":   {"examples/webapp", "examples/cliapp/native", "examples/cliapp", "examples/api"},

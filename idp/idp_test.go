@@ -42,7 +42,8 @@ func installation(t *testing.T, change func(*app.Config)) (*app.Base, http.Handl
 	c.Secrets.Root = app.NewSecret(random())
 	c.WhatsApp.PhoneNumberID = "106000000000001"
 	c.WhatsApp.AccessToken, c.WhatsApp.AppSecret, c.WhatsApp.VerifyToken = app.NewSecret(random()), app.NewSecret(random()), app.NewSecret(random())
-	c.SMS.Carrier = "twilio"
+	c.SMS.Carriers = []string{"twilio"}
+	c.MFA.Countries = []string{"IT"}
 	c.SMS.Twilio.AccountSID, c.SMS.Twilio.From = "AC"+strings.Repeat("0", 32), "+12025550123"
 	c.SMS.Twilio.AuthToken = app.NewSecret(hex.EncodeToString([]byte(random())[:16]))
 	if change != nil {

@@ -184,8 +184,8 @@ func (configCheck) Run(c *invocation) error {
 	if config.WhatsApp.Enabled {
 		channels = append(channels, "whatsapp")
 	}
-	if config.SMS.Carrier != "" {
-		channels = append(channels, "sms by "+config.SMS.Carrier)
+	if carriers := config.SMS.Carriers; len(carriers) > 0 {
+		channels = append(channels, "sms by "+strings.Join(carriers, ", then "))
 	}
 	for _, w := range config.Warnings() {
 		c.printf("note: %s\n", w)

@@ -50,20 +50,20 @@ func (f importFlags) run(c *invocation, what string, importerOf func(*app.Base) 
 	})
 }
 
-// readInput reads a file or standard input.
+// readInput reads a file, or standard input for "-".
 func (c *invocation) readInput(path string) ([]byte, error) {
 	in := c.stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, fmt.Errorf("read import: %w", err)
+			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
 		defer f.Close()
 		in = f
 	}
 	data, err := io.ReadAll(io.LimitReader(in, maxImport))
 	if err != nil {
-		return nil, fmt.Errorf("read import: %w", err)
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return data, nil
 }

@@ -15,7 +15,7 @@ import (
 const (
 	exitDone   = 0
 	exitFailed = 1
-	exitUsage  = 2
+	exitUsage  = 2 // also when the doctor could not look
 )
 
 // Main is the program without the process around it; tests run it too.
@@ -35,12 +35,18 @@ type commands struct {
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to this release."`
 	Conf    configCommands `cmd:"" name:"config" help:"Write and check the configuration."`
 
-	User    userCommands    `cmd:"" help:"The people who sign in."`
-	Session sessionCommands `cmd:"" help:"Signed-in browsers."`
-	Client  clientCommands  `cmd:"" help:"The applications that people sign in to."`
-	Keys    keysCommands    `cmd:"" help:"The keys that sign tokens."`
-	Audit   auditCommands   `cmd:"" help:"What happened, and whether the record of it is whole."`
-	Version versionCommand  `cmd:"" help:"Say which release this is."`
+	User     userCommands     `cmd:"" help:"The people who sign in."`
+	Session  sessionCommands  `cmd:"" help:"Signed-in browsers."`
+	Client   clientCommands   `cmd:"" help:"The applications that people sign in to."`
+	Keys     keysCommands     `cmd:"" help:"The keys that sign tokens."`
+	Audit    auditCommands    `cmd:"" help:"What happened, and whether the record of it is whole."`
+	WhatsApp whatsAppCommands `cmd:"" name:"whatsapp" help:"The template, number and webhook at Meta."`
+	Delivery deliveryCommands `cmd:"" help:"What messages cost and what arrived."`
+	Rates    ratesCommands    `cmd:"" help:"What a message costs."`
+	Fraud    fraudCommands    `cmd:"" help:"The defence against SMS pumping."`
+	Doctor   doctorCommand    `cmd:"" help:"Look at everything that makes passcodes not arrive."`
+	Circuit  circuitCommands  `cmd:"" help:"What messages are kept from because a carrier does not work."`
+	Version  versionCommand   `cmd:"" help:"Say which release this is."`
 }
 
 const description = `Parola is an OpenID Connect provider whose second factor is a passcode on WhatsApp, and by SMS when WhatsApp does not get through.
@@ -89,10 +95,18 @@ func (m Main) Run(ctx context.Context, args []string, stdin io.Reader, stdout, s
 		Main: m, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr, configFile: c.Config,
 	}
 	err = parsed.Run(call)
-	var usage *usageError
+	var (
+		usage *usageError
+		blind *couldNotLook
+	)
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, errUnwell):
+		return exitFailed // what is wrong has been printed
+	case errors.As(err, &blind):
+		fmt.Fprintf(stderr, "parola: %s\n", printableLines(err.Error()))
+		return exitUsage
 	case errors.As(err, &usage):
 		return m.misused(stderr, parsed, err)
 	}

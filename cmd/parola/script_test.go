@@ -77,6 +77,7 @@ var completeConfig = []string{
 	"env PAROLA_WHATSAPP_PHONE_NUMBER_ID 106000000000001",
 	"env PAROLA_WHATSAPP_ACCESS_TOKEN AbCdEfGhIjKlMnOp1",
 	"env PAROLA_WHATSAPP_APP_SECRET AbCdEfGhIjKlMnOp2",
+	"env PAROLA_MFA_COUNTRIES IT,BR,DE",
 }
 
 func (s *script) run(lines []string) {

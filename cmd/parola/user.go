@@ -21,6 +21,7 @@ type userCommands struct {
 	SetPassword userSetPassword `cmd:"" help:"Set a new password and sign the person out everywhere."`
 	SetPhone    userSetPhone    `cmd:"" help:"Bind a phone in place of the one there is."`
 	Unlock      userUnlock      `cmd:"" help:"Forget wrong passwords and passcodes, so that the person can try again."`
+	ForgetWA    userForgetWA    `cmd:"" name:"forget-whatsapp" help:"Let a changed WhatsApp account of a person be bound anew."`
 	Disable     userDisable     `cmd:"" help:"Keep a person out at once."`
 	Enable      userEnable      `cmd:"" help:"Let a disabled person sign in again."`
 	Import      userImport      `cmd:"" help:"Add the people of a JSON file."`

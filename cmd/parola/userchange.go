@@ -128,6 +128,36 @@ func (cmd userUnlock) Run(c *invocation) error {
 	})
 }
 
+type userForgetWA struct {
+	User string `arg:"" help:"User name or sub."`
+	asJSON
+}
+
+// Help teaches.
+func (userForgetWA) Help() string {
+	return `With mfa.bind_identity, the WhatsApp account that proved receipt of the first passcode is bound to the phone, and passcodes go to that account only. A new phone or a new owner of the number changes it: then nothing is sent, neither on WhatsApp nor by SMS. Make sure by another way that it is still this person, then run this: the next passcode that is entered binds the account anew.
+
+Example:
+
+    parola user forget-whatsapp ada
+
+Next: the person signs in again.`
+}
+
+// Run forgets.
+func (cmd userForgetWA) Run(c *invocation) error {
+	return c.withBase(func(ctx context.Context, b *app.Base) error {
+		if err := b.ForgetIdentity(ctx, cmd.User); err != nil {
+			return err
+		}
+		if cmd.JSON {
+			return c.printJSON(map[string]any{"whatsapp": "unbound"})
+		}
+		c.printf("the next passcode that %s enters binds their WhatsApp account anew\n", printable(cmd.User))
+		return nil
+	})
+}
+
 type userDisable struct {
 	User string `arg:"" help:"User name or sub."`
 	asJSON

@@ -84,11 +84,13 @@ database: %s
 secrets: {root: %q}
 whatsapp: {base_url: %s, phone_number_id: "%s", access_token: %s, app_secret: %s, verify_token: %s}
 sms:
-  carrier: twilio
+  carriers: [twilio]
   twilio: {base_url: %s, account_sid: %s, auth_token: %s, from: "+12025550123"}
-mfa: {template_ttl: 1s, offer_sms_after: 0s, resend_after: 1s, circuit_failures: 1000}
+mfa: {countries: [all], country_failures: 1000, template_ttl: 1s, offer_sms_after: 0s, resend_after: 1s, circuit_failures: 1000}
 limits: {sends_per_number_hour: 1000, sends_per_number_day: 5000, sends_per_source_hour: 100000, sends_per_client_hour: 100000,
-  sends_per_hour: 100000, passwords_per_source_hour: 100000, requests_per_source_minute: 100000}
+  sends_per_hour: 100000, sends_per_prefix_hour: 100000, spend_per_prefix_day: 100000, spend_per_country_day: 100000,
+  spend_per_source_day: 100000, spend_per_day: 100000, passwords_per_source_hour: 100000, requests_per_source_minute: 100000}
+fraud: {mode: observe}
 log: {level: debug, format: json}
 `, in.Issuer, address, database, base64.StdEncoding.EncodeToString(root), in.HandsetURL, phoneNumberID, metaToken, appSecret,
 		verifyToken, in.HandsetURL, twilioSID, twilioToken)

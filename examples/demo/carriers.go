@@ -57,12 +57,13 @@ whatsapp:
   app_secret: %q
   verify_token: %q
 sms:
-  carrier: twilio
+  carriers: [twilio]
   twilio: {base_url: %s, account_sid: %s, auth_token: %q, from: "%s"}
 # Quicker than Meta allows, so that nobody waits long for the SMS.
-mfa: {template_ttl: %s, offer_sms_after: 5s}
+mfa: {countries: [all], template_ttl: %s, offer_sms_after: 5s}
 # People play with the demo; tests hammer it.
 limits: {sends_per_number_hour: 1000, sends_per_number_day: 5000, sends_per_source_hour: 20000, sends_per_client_hour: 50000,
+  sends_per_prefix_hour: 20000, spend_per_prefix_day: 10000, spend_per_country_day: 10000, spend_per_source_day: 10000, spend_per_day: 10000,
   passwords_per_source_hour: 100000, requests_per_source_minute: 100000}
 outbound: {allow_loopback: true}
 log: {format: text}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/secret"
-	"github.com/parola-id/parola/internal/throttle"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
 )
@@ -270,12 +269,12 @@ func (b *Base) unlock(ctx context.Context, p storage.Person) (Unlocked, error) {
 		if err := b.store.EnablePhone(ctx, f.ID); err != nil {
 			return Unlocked{}, err
 		}
-		// A bucket gives back one at a time and never more than it holds.
-		tries := throttle.Keys(b.throttle.Tries(p.ID, f.ID))
-		for range max(b.config.Limits.WrongPasscodesPerHour, b.config.Limits.WrongPasscodesPerDay) {
-			if err := b.store.GiveBack(ctx, b.clock.Now(), tries...); err != nil {
-				return Unlocked{}, err
-			}
+		tries := b.throttle.Tries(p.ID, f.ID)
+		for i := range tries {
+			tries[i].Cost = int64(tries[i].Burst) // all of it; a bucket never holds more than it can
+		}
+		if err := b.store.GiveBack(ctx, b.clock.Now(), tries...); err != nil {
+			return Unlocked{}, err
 		}
 	}
 	return u, b.write(ctx, storage.Event{

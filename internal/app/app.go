@@ -22,6 +22,7 @@ import (
 	"github.com/parola-id/parola/internal/outbound"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
+	"github.com/parola-id/parola/storage/sqlite"
 	"github.com/parola-id/parola/templates"
 )
 
@@ -33,6 +34,7 @@ type App struct {
 	signer   *signing.Signer
 	sealer   *audit.Sealer
 	metrics  *metrics
+	money    money
 	stopping atomic.Bool
 	// endStreams ends the event streams, which would keep a stopping server waiting.
 	endStreams func()
@@ -53,14 +55,20 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("brand: %w", err)
 	}
-	carriers, err := a.carriers(pages, issuer)
+	carriers, err := b.carriers(pages, issuer, func() listener { return a.mfa })
 	if err != nil {
 		return nil, err
 	}
-	if a.mfa, err = mfa.New(mfa.Config{Store: b.store, Audit: b.audit, Keys: b.keys, Clock: b.clock, Throttle: b.throttle,
-		Channels: carriers.channels, Carriers: carriers.names, Settings: c.MFA, Hooks: a.metrics.hooks(), Log: b.log}); err != nil {
+	quiet := b.store.Unobserved()
+	if a.money, err = a.reckon(ctx, quiet); err != nil {
 		return nil, err
 	}
+	if a.mfa, err = mfa.New(mfa.Config{Store: b.store, Audit: b.audit, Keys: b.keys, Clock: b.clock, Throttle: b.throttle,
+		Carriers: carriers.list, Routes: c.SMS.Routes, Prices: a.money.prices, Guard: a.money.guard, Warner: carriers.warner(),
+		Settings: c.MFA, Hooks: a.metrics.hooks(), Log: b.log}); err != nil {
+		return nil, err
+	}
+	a.metrics.registry.MustRegister(standing{circuits: a.mfa.Circuits, verdicts: a.money.guard.Verdicts})
 	if a.signer, err = signing.New(signing.Config{Keys: b.store, Secrets: b.keys, Audit: b.audit, Clock: b.clock,
 		Algs: signing.Algorithms(), Log: b.log}); err != nil {
 		return nil, err
@@ -68,10 +76,8 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	if err := a.signer.Ensure(ctx, signing.ES256); err != nil {
 		return nil, err
 	}
-	quiet := b.store.Unobserved()
 	a.sealer = audit.NewSealer(audit.SealerConfig{Store: quiet, Clock: b.clock,
-		Audit: audit.NewWriter(audit.Config{Events: quiet, Clock: b.clock, Node: b.node, Release: b.release}),
-		Key:   b.auditKey(), Holder: b.node, Log: b.log})
+		Audit: b.quietAudit(quiet), Key: b.auditKey(), Holder: b.node, Log: b.log})
 	sessions := session.New(session.Config{Store: b.store, Keys: b.keys, Audit: b.audit, Clock: b.clock,
 		Secure: issuer.Scheme == "https", Port: issuer.Port(), Idle: c.Lifetimes.SessionIdle, Overall: c.Lifetimes.SessionOverall, Log: b.log})
 	store := newCachedStore(b.store, b.clock)
@@ -107,6 +113,11 @@ func (a *App) oidc(store *cachedStore, pages *templates.Templates, sessions *ses
 			RefreshIdle: l.RefreshIdle, RefreshAbsolute: l.RefreshAbsolute},
 		Log: b.log,
 	})
+}
+
+// quietAudit writes the events of housekeeping.
+func (b *Base) quietAudit(quiet *sqlite.Store) *audit.Writer {
+	return audit.NewWriter(audit.Config{Events: quiet, Clock: b.clock, Node: b.node, Release: b.release})
 }
 
 func prefixes(networks []string) ([]netip.Prefix, error) {
@@ -168,6 +179,10 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	background("dispatcher", a.mfa.Run)
 	background("sweeper", func(ctx context.Context) error { a.sweep(ctx); return nil })
+	background("rate cards", func(ctx context.Context) error { a.money.prices.Run(ctx); return nil })
+	background("verdicts", func(ctx context.Context) error { a.money.guard.Run(ctx); return nil })
+	background("ledger", func(ctx context.Context) error { a.money.ledger.Run(ctx); return nil })
+	background("fraud", func(ctx context.Context) error { a.money.judge.Run(ctx); return nil })
 	background("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
 	// The first RSA key takes a while to make; the first start does not wait for it.
 	background("signing keys", func(ctx context.Context) error { return a.signer.Ensure(ctx) })

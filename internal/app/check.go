@@ -11,7 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parola-id/parola/internal/fraud"
 	"github.com/parola-id/parola/internal/secret"
+	"github.com/parola-id/parola/mfa"
+	"github.com/parola-id/parola/storage"
 )
 
 // Check says everything that is wrong with a configuration, each with what to do; nil means that a server can start
@@ -44,6 +47,9 @@ func (c Config) Check() error {
 	if err := c.MFA.Check(); err != nil {
 		errs = append(errs, err)
 	}
+	if err := c.Fraud.Check(); err != nil {
+		errs = append(errs, err)
+	}
 	c.checkLimits(bad)
 	c.checkLifetimes(bad)
 	if c.Outbound.AllowLoopback && issuer != nil && issuer.Scheme == "https" {
@@ -59,20 +65,30 @@ func (c Config) Check() error {
 	return errors.Join(errs...)
 }
 
+// leastTemplateTTL is the shortest message_send_ttl_seconds that Meta takes for an authentication template.
+const leastTemplateTTL = 30 * time.Second
+
 // exampleHost is what the template of the configuration file has.
 const exampleHost = "login.example.com"
 
 // Warnings are what a server can start with and an operator should know.
 func (c Config) Warnings() []string {
 	var w []string
-	if c.SMS.Carrier == "" {
-		w = append(w, "sms.carrier is empty: whoever WhatsApp does not reach cannot sign in")
+	if len(c.SMS.Carriers) == 0 {
+		w = append(w, "sms.carriers is empty: whoever WhatsApp does not reach cannot sign in")
 	}
 	if !c.WhatsApp.Enabled {
 		w = append(w, "whatsapp.enabled is false: every passcode goes by SMS")
 	}
-	if len(c.MFA.Countries) == 0 {
-		w = append(w, "mfa.countries is empty: passcodes may be sent to every country; list those you serve")
+	if slices.Contains(c.MFA.Countries, mfa.AllCountries) {
+		w = append(w, "mfa.countries is [all]: whoever pumps SMS chooses the most expensive; list the countries you serve")
+	}
+	if c.WhatsApp.Enabled && c.MFA.TemplateTTL < leastTemplateTTL {
+		w = append(w, fmt.Sprintf("mfa.template_ttl is %s: Meta's templates live %s at least, so that a late copy can follow the SMS",
+			c.MFA.TemplateTTL, leastTemplateTTL))
+	}
+	if c.Fraud.Mode == fraud.ModeObserve {
+		w = append(w, "fraud.mode is observe: SMS pumping is told of and paid for")
 	}
 	return w
 }
@@ -183,7 +199,11 @@ func (c Config) outsideSecrets() map[string]Secret {
 		"whatsapp.access_token": c.WhatsApp.AccessToken, "whatsapp.app_secret": c.WhatsApp.AppSecret,
 		"whatsapp.app_secret_previous": c.WhatsApp.AppSecretPrevious, "whatsapp.verify_token": c.WhatsApp.VerifyToken,
 		"sms.twilio.auth_token": c.SMS.Twilio.AuthToken, "sms.twilio.auth_token_previous": c.SMS.Twilio.AuthTokenPrevious,
-		"sms.twilio.api_key_secret": c.SMS.Twilio.APIKeySecret,
+		"sms.twilio.api_key_secret": c.SMS.Twilio.APIKeySecret, "sms.vonage.api_secret": c.SMS.Vonage.APISecret,
+		"sms.vonage.signature_secret":          c.SMS.Vonage.SignatureSecret,
+		"sms.vonage.signature_secret_previous": c.SMS.Vonage.SignatureSecretPrevious,
+		"sms.infobip.api_key":                  c.SMS.Infobip.APIKey, "sms.aws.secret_access_key": c.SMS.AWS.SecretAccessKey,
+		"sms.kannel.password": c.SMS.Kannel.Password, "sms.gateway.secret": c.SMS.Gateway.Secret,
 	}
 }
 
@@ -198,8 +218,8 @@ func example(value string) bool {
 }
 
 func (c Config) checkCarriers(bad func(string, ...any)) {
-	if !c.WhatsApp.Enabled && c.SMS.Carrier == "" {
-		bad("neither whatsapp.enabled nor sms.carrier is set: no passcode could ever be sent")
+	if !c.WhatsApp.Enabled && len(c.SMS.Carriers) == 0 {
+		bad("neither whatsapp.enabled nor sms.carriers is set: no passcode could ever be sent")
 	}
 	if w := c.WhatsApp; w.Enabled {
 		for name, empty := range map[string]bool{
@@ -215,23 +235,7 @@ func (c Config) checkCarriers(bad func(string, ...any)) {
 			bad("whatsapp.app_secret has %d characters: that is not an app secret", len(w.AppSecret.Reveal()))
 		}
 	}
-	switch c.SMS.Carrier {
-	case "":
-	case "twilio":
-		t := c.SMS.Twilio
-		if t.AccountSID == "" || !t.AuthToken.Set() {
-			bad("sms.twilio.account_sid and sms.twilio.auth_token are needed: they are on the console's first page")
-		}
-		if (t.From == "") == (t.MessagingServiceSID == "") {
-			bad("sms.twilio needs one of from and messaging_service_sid")
-		}
-		if (t.APIKeySID == "") != !t.APIKeySecret.Set() {
-			bad("sms.twilio.api_key_sid and api_key_secret go together: set both or none")
-		}
-		c.checkBase("sms.twilio.base_url", t.BaseURL, bad)
-	default:
-		bad("sms.carrier is %q: set twilio, or leave it empty", c.SMS.Carrier)
-	}
+	c.checkSMS(bad)
 }
 
 // checkBase keeps credentials from being sent in clear (SSR-04).
@@ -247,12 +251,20 @@ func (c Config) checkLimits(bad func(string, ...any)) {
 	for name, n := range map[string]int{
 		"sends_per_number_hour": l.SendsPerNumberHour, "sends_per_number_day": l.SendsPerNumberDay,
 		"sends_per_source_hour": l.SendsPerSourceHour, "sends_per_client_hour": l.SendsPerClientHour,
-		"sends_per_hour": l.SendsPerHour, "wrong_passcodes_per_hour": l.WrongPasscodesPerHour,
+		"sends_per_hour": l.SendsPerHour, "sends_per_prefix_hour": l.SendsPerPrefixHour, "wrong_passcodes_per_hour": l.WrongPasscodesPerHour,
 		"wrong_passcodes_per_day": l.WrongPasscodesPerDay, "password_free": l.PasswordFree,
 		"passwords_per_source_hour": l.PasswordsPerSourceHour, "requests_per_source_minute": l.RequestsPerSourceMinute,
 	} {
 		if n < 1 || n > 1_000_000 {
 			bad("limits.%s is %d: set it between 1 and 1000000", name, n)
+		}
+	}
+	for name, m := range map[string]storage.Money{
+		"spend_per_prefix_day": l.SpendPerPrefixDay, "spend_per_country_day": l.SpendPerCountryDay,
+		"spend_per_source_day": l.SpendPerSourceDay, "spend_per_day": l.SpendPerDay,
+	} {
+		if m < storage.MoneyUnit || m > 100_000_000*storage.MoneyUnit {
+			bad("limits.%s is %s: set it between 1 and 100000000, in %s", name, m, c.MFA.Currency)
 		}
 	}
 	if l.FactorFailures < 1 || l.FactorFailures > 100 {
@@ -294,8 +306,9 @@ func (c Config) checkLifetimes(bad func(string, ...any)) {
 		}
 	}
 	r := c.Retention
-	if r.Every < time.Second || r.PerRun < 1 || r.Challenges < time.Hour || r.AuthRequests < time.Hour || r.Sessions < 0 || r.Tokens < 0 {
-		bad("retention: every must be at least 1s, per_run at least 1, challenges and auth_requests at least 1h, the others not negative")
+	if r.Every < time.Second || r.PerRun < 1 || r.Challenges < time.Hour || r.AuthRequests < time.Hour || r.Sessions < 0 || r.Tokens < 0 ||
+		r.Conversions < 8*24*time.Hour || r.DeliveryDays < 24*time.Hour {
+		bad("retention: every must be at least 1s, per_run at least 1, challenges and auth_requests at least 1h, conversions at least 192h, delivery_days at least 24h, the others not negative")
 	}
 }
 

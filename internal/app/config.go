@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/parola-id/parola/internal/fraud"
 	"github.com/parola-id/parola/internal/throttle"
 	"github.com/parola-id/parola/mfa"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Password  Password        `yaml:"password"`
 	Brand     Brand           `yaml:"brand"`
 	Outbound  Outbound        `yaml:"outbound"`
+	Fraud     fraud.Settings  `yaml:"fraud"`
 	Retention Retention       `yaml:"retention"`
 	Log       Log             `yaml:"log"`
 }
@@ -80,7 +82,10 @@ type WhatsApp struct {
 	BaseURL       string `yaml:"base_url"`
 	Version       string `yaml:"version"`
 	PhoneNumberID string `yaml:"phone_number_id"`
-	AccessToken   Secret `yaml:"access_token"`
+	// AccountID is the WhatsApp Business Account (WABA) that owns the number and the templates; only `parola whatsapp` and
+	// `parola doctor` need it.
+	AccountID   string `yaml:"account_id"`
+	AccessToken Secret `yaml:"access_token"`
 	// AppSecret signs webhooks; AppSecretPrevious is valid beside it during a rotation.
 	AppSecret         Secret `yaml:"app_secret"`
 	AppSecretPrevious Secret `yaml:"app_secret_previous"`
@@ -90,27 +95,6 @@ type WhatsApp struct {
 	Template string `yaml:"template"`
 	// Languages are those the template is approved in, in Meta's spelling; empty means those of our pages.
 	Languages []string `yaml:"languages"`
-}
-
-// SMS is the account with the SMS carrier.
-type SMS struct {
-	// Carrier is twilio, or empty for no SMS at all.
-	Carrier string `yaml:"carrier"`
-	Twilio  Twilio `yaml:"twilio"`
-}
-
-// Twilio is an account with Twilio's Messages API.
-type Twilio struct {
-	BaseURL    string `yaml:"base_url"`
-	AccountSID string `yaml:"account_sid"`
-	// AuthToken signs callbacks, and authenticates sends unless an API key is given.
-	AuthToken         Secret `yaml:"auth_token"`
-	AuthTokenPrevious Secret `yaml:"auth_token_previous"`
-	APIKeySID         string `yaml:"api_key_sid"`
-	APIKeySecret      Secret `yaml:"api_key_secret"`
-	// From is a number or sender id; MessagingServiceSID the alternative.
-	From                string `yaml:"from"`
-	MessagingServiceSID string `yaml:"messaging_service_sid"`
 }
 
 // Lifetimes are how long things live.
@@ -155,6 +139,9 @@ type Retention struct {
 	AuthRequests time.Duration `yaml:"auth_requests"`
 	Sessions     time.Duration `yaml:"sessions"`
 	Tokens       time.Duration `yaml:"tokens"`
+	// Conversions are kept for the defence against SMS pumping, DeliveryDays for `parola delivery report`.
+	Conversions  time.Duration `yaml:"conversions"`
+	DeliveryDays time.Duration `yaml:"delivery_days"`
 	// Every is the pause between sweeps; PerRun the most records of a kind one sweep removes.
 	Every  time.Duration `yaml:"every"`
 	PerRun int           `yaml:"per_run"`
@@ -176,15 +163,17 @@ func Defaults() Config {
 		Database:    Database{Driver: "sqlite", Path: "parola.db", Synchronous: "FULL", MaxConnections: 20, Migrate: true},
 		WhatsApp: WhatsApp{Enabled: true, BaseURL: "https://graph.facebook.com", Version: "v25.0",
 			Template: "parola_login_code"},
-		SMS:    SMS{Twilio: Twilio{BaseURL: "https://api.twilio.com"}},
+		SMS:    smsDefaults(),
 		MFA:    mfa.Defaults(),
 		Limits: throttle.Defaults(),
 		Lifetimes: Lifetimes{
 			AuthRequest: 15 * time.Minute, AuthCode: time.Minute, AccessToken: 10 * time.Minute, IDToken: 5 * time.Minute,
 			RefreshIdle: 14 * day, RefreshAbsolute: 90 * day, SessionIdle: time.Hour, SessionOverall: day, Consent: 365 * day,
 		},
-		Password:  Password{MinLength: 10, MemoryMiB: 256, Queue: 64},
-		Retention: Retention{Challenges: day, AuthRequests: day, Sessions: 30 * day, Tokens: 7 * day, Every: time.Minute, PerRun: 1000},
-		Log:       Log{Level: "info", Format: "json"},
+		Fraud:    fraud.Defaults(),
+		Password: Password{MinLength: 10, MemoryMiB: 256, Queue: 64},
+		Retention: Retention{Challenges: day, AuthRequests: day, Sessions: 30 * day, Tokens: 7 * day,
+			Conversions: 30 * day, DeliveryDays: 400 * day, Every: time.Minute, PerRun: 1000},
+		Log: Log{Level: "info", Format: "json"},
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/parola-id/parola/mfa/sms"
 )
 
 // complete is a configuration that Check accepts.
@@ -25,6 +27,7 @@ func complete() Config {
 	c.WhatsApp.AccessToken = NewSecret(freshSecret(24))
 	c.WhatsApp.AppSecret = NewSecret(freshSecret(24))
 	c.WhatsApp.VerifyToken = NewSecret(freshSecret(24))
+	c.MFA.Countries = []string{"IT"}
 	return c
 }
 
@@ -54,7 +57,14 @@ func TestKEY07_StartIsRefusedWithASentenceThatSaysWhatToDo(t *testing.T) {
 		"message outlives passcode":   {func(c *Config) { c.MFA.TemplateTTL = c.MFA.PasscodeLife + time.Second }, "template_ttl"},
 		"auth code life too long":     {func(c *Config) { c.Lifetimes.AuthCode = time.Hour }, "auth_code"},
 		"carrier by plain http":       {func(c *Config) { c.WhatsApp.BaseURL = "http://graph.test" }, "https address"},
-		"unknown carrier":             {func(c *Config) { c.SMS.Carrier = "pigeon" }, "set twilio"},
+		"unknown carrier":             {func(c *Config) { c.SMS.Carriers = []string{"pigeon"} }, "the carriers are aws, gateway"},
+		"carrier twice":               {func(c *Config) { c.SMS.Carriers = []string{"kannel", "kannel"} }, "kannel twice"},
+		"carrier without an account":  {func(c *Config) { c.SMS.Carriers = []string{"vonage"} }, "signature_secret is empty"},
+		"route to no carrier":         {func(c *Config) { c.SMS.Routes = map[string][]string{"IT": {"aws"}} }, "sms.routes.IT"},
+		"route of no country":         {func(c *Config) { c.SMS.Routes = map[string][]string{"Italy": nil} }, "sms.routes"},
+		"OTP-26 no country chosen":    {func(c *Config) { c.MFA.Countries = nil }, "list the countries you serve"},
+		"budget of nothing":           {func(c *Config) { c.Limits.SpendPerDay = 0 }, "spend_per_day"},
+		"fraud mode unknown":          {func(c *Config) { c.Fraud.Mode = "off" }, "fraud.mode"},
 		"unknown database":            {func(c *Config) { c.Database.Driver = "oracle" }, "sqlite or postgres"},
 		"limit of zero":               {func(c *Config) { c.Limits.SendsPerHour = 0 }, "sends_per_hour"},
 		"loopback fetches in earnest": {func(c *Config) { c.Issuer, c.Outbound.AllowLoopback = "https://login.bank.test", true }, "allow_loopback"},
@@ -110,11 +120,18 @@ func TestFileFromInitHoldsFreshSecretsAndEveryDefault(t *testing.T) {
 
 func yamlKeys(t reflect.Type) []string {
 	var keys []string
-	if t.Kind() != reflect.Struct || t == reflect.TypeFor[Secret]() {
+	// What the description of a gateway holds is told by docs/sms-carriers.md.
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[Secret]() || strings.HasPrefix(t.String(), "sms.Gateway") && t != reflect.TypeFor[sms.GatewayConfig]() || t == reflect.TypeFor[sms.Selector]() {
 		return nil
 	}
 	for i := range t.NumField() {
-		keys = append(keys, t.Field(i).Tag.Get("yaml"))
+		key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		if key != "" && key != "-" {
+			keys = append(keys, key)
+		}
+		if key == "-" {
+			continue
+		}
 		keys = append(keys, yamlKeys(t.Field(i).Type)...)
 	}
 	return keys

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +73,13 @@ func overlay(v reflect.Value, name, setting string, src Source, known map[string
 	}
 	if v.Kind() == reflect.Struct {
 		for i := range v.NumField() {
-			key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			key, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			if option == "inline" {
+				if err := overlay(v.Field(i), name, setting, src, known); err != nil {
+					return err
+				}
+				continue
+			}
 			if key == "" || key == "-" {
 				continue
 			}
@@ -120,6 +127,9 @@ func overlaySecret(s *Secret, name, setting string, src Source) error {
 }
 
 func setFromText(v reflect.Value, text string) error {
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
 	switch v.Interface().(type) {
 	case time.Duration:
 		d, err := time.ParseDuration(text)
@@ -135,6 +145,10 @@ func setFromText(v reflect.Value, text string) error {
 	case reflect.Bool:
 		b, err := strconv.ParseBool(text)
 		v.SetBool(b)
+		return err
+	case reflect.Float64:
+		x, err := strconv.ParseFloat(text, 64)
+		v.SetFloat(x)
 		return err
 	case reflect.Int, reflect.Int64:
 		n, err := strconv.ParseInt(text, 10, 64)

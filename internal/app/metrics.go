@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/parola-id/parola/internal/ledger"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
 )
@@ -25,6 +26,10 @@ type metrics struct {
 	alarms    *prometheus.CounterVec
 	webhooks  *prometheus.CounterVec
 	swept     *prometheus.CounterVec
+	messages  *prometheus.CounterVec
+	spent     *prometheus.CounterVec
+	saved     *prometheus.GaugeVec
+	arrival   *prometheus.HistogramVec
 	drift     prometheus.Gauge
 }
 
@@ -57,6 +62,19 @@ func newMetrics(release string) *metrics {
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "parola_swept_total", Help: "Ended records removed, by kind.",
 		}, []string{"kind"}),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parola_messages_total", Help: "What became of messages, by country, channel, carrier and what: sent, delivered, read, failed, verified, fallen_back.",
+		}, []string{"country", "channel", "carrier", "what"}),
+		spent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parola_messages_cost_total", Help: "What messages cost by the rate cards, in the installation's currency.",
+		}, []string{"country", "channel", "carrier"}),
+		saved: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "parola_messages_saved", Help: "What this process counted as saved against SMS alone; below zero where SMS is the cheaper one.",
+		}, []string{"country"}),
+		arrival: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "parola_message_seconds", Help: "Time from a carrier's acceptance to delivered and to verified, by channel, to about 8 %.",
+			Buckets: []float64{.5, 1, 2, 3, 5, 8, 12, 20, 35, 60, 120, 300},
+		}, []string{"channel", "to"}),
 		drift: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "parola_clock_drift_seconds", Help: "How far the database's clock is ahead of this node's.",
 		}),
@@ -65,7 +83,8 @@ func newMetrics(release string) *metrics {
 		Name: "parola_build_info", Help: "Always 1; the label names the release.", ConstLabels: prometheus.Labels{"version": release},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.sends, m.receipts, m.passcodes, m.fallbacks, m.alarms, m.webhooks, m.swept, m.drift, info,
+	m.registry.MustRegister(m.requests, m.sends, m.receipts, m.passcodes, m.fallbacks, m.alarms, m.webhooks, m.swept, m.messages,
+		m.spent, m.saved, m.arrival, m.drift, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -96,5 +115,65 @@ func (m *metrics) hooks() mfa.Hooks {
 		Verified:         func(outcome string) { m.passcodes.WithLabelValues(outcome).Inc() },
 		Fallback:         func(trigger string) { m.fallbacks.WithLabelValues(trigger).Inc() },
 		CallbackRejected: func(ch storage.Channel, reason string) { m.webhooks.WithLabelValues(string(ch), reason).Inc() },
+	}
+}
+
+// counted takes what the ledger has counted (see ledger.Config).
+func (m *metrics) counted(days []storage.DeliveryDay) {
+	for _, d := range days {
+		channel := string(d.Channel)
+		fellBack := 0
+		for _, n := range d.FellBack {
+			fellBack += n
+		}
+		for what, n := range map[string]int{"sent": d.Sent, "delivered": d.Delivered, "read": d.Read, "failed": d.Failed,
+			"verified": d.Verified, "fallen_back": fellBack} {
+			m.messages.WithLabelValues(d.Country, channel, d.Carrier, what).Add(float64(n))
+		}
+		m.spent.WithLabelValues(d.Country, channel, d.Carrier).Add(float64(d.Spent) / float64(storage.MoneyUnit))
+		m.saved.WithLabelValues(d.Country).Add(float64(d.Saved) / float64(storage.MoneyUnit))
+		for to, times := range map[string]map[int]int{"delivered": d.ToDelivered, "verified": d.ToVerified} {
+			for bucket, n := range times {
+				for range n {
+					m.arrival.WithLabelValues(channel, to).Observe(ledger.Middle(bucket).Seconds())
+				}
+			}
+		}
+	}
+}
+
+// standing tells what holds at the moment of a scrape: open circuits and verdicts.
+type standing struct {
+	circuits func() []storage.Circuit
+	verdicts func() []storage.Verdict
+}
+
+var (
+	circuitDesc = prometheus.NewDesc("parola_circuit_open", "1 for each circuit that is open or held.", []string{"circuit", "state"}, nil)
+	verdictDesc = prometheus.NewDesc("parola_sms_verdicts", "Number prefixes with a verdict of the defence against SMS pumping.", []string{"edge", "state"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (standing) Describe(ch chan<- *prometheus.Desc) { ch <- circuitDesc; ch <- verdictDesc }
+
+// Collect implements prometheus.Collector.
+func (s standing) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range s.circuits() {
+		state := "open"
+		if c.Held {
+			state = "held"
+		}
+		ch <- prometheus.MustNewConstMetric(circuitDesc, prometheus.GaugeValue, 1, c.Name, state)
+	}
+	counts := map[[2]string]int{}
+	for _, v := range s.verdicts() {
+		state := string(v.State)
+		if v.Override != "" {
+			state = string(v.Override)
+		}
+		counts[[2]string{v.Edge, state}]++
+	}
+	for labels, n := range counts {
+		ch <- prometheus.MustNewConstMetric(verdictDesc, prometheus.GaugeValue, float64(n), labels[0], labels[1])
 	}
 }

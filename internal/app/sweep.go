@@ -43,6 +43,7 @@ func (a *App) sweepOnce(ctx context.Context) error {
 	}{
 		{storage.SweepChallenges, r.Challenges}, {storage.SweepAuthRequests, r.AuthRequests},
 		{storage.SweepSessions, r.Sessions}, {storage.SweepTokens, r.Tokens}, {storage.SweepGrants, r.Tokens},
+		{storage.SweepConversions, r.Conversions}, {storage.SweepDeliveryDays, r.DeliveryDays},
 		{storage.SweepAssertions, 0}, {storage.SweepThrottles, 0},
 	} {
 		removed := 0

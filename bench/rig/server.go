@@ -1,0 +1,125 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/parola-id/parola/internal/app"
+)
+
+// childWord marks the arguments of a server process.
+const childWord = "rig-server"
+
+// Child runs the server if this process was started as one, and does not return then.
+func Child() {
+	if len(os.Args) != 3 || os.Args[1] != childWord {
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func serve(ctx context.Context, configFile string) error {
+	config, err := load(configFile)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	b, err := app.Open(ctx, config, app.Options{Release: "bench", Log: log})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	a, err := app.New(ctx, b)
+	if err != nil {
+		return err
+	}
+	if err := a.Listen(ctx); err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+func load(configFile string) (app.Config, error) {
+	document, err := os.ReadFile(configFile)
+	if err != nil {
+		return app.Config{}, err
+	}
+	return app.Load(app.Defaults(), document, app.Source{})
+}
+
+// Server is the provider's process.
+type Server struct {
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when err is set
+	err   error
+}
+
+// StartServer starts the provider and waits until it answers.
+func (in *Installation) StartServer(ctx context.Context) (*Server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cmd: exec.Command(self, childWord, in.configFile), ended: make(chan struct{})}
+	s.cmd.Stderr = in.log
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start server: %w", err)
+	}
+	go func() { s.err = s.cmd.Wait(); close(s.ended) }()
+	for ctx.Err() == nil {
+		select {
+		case <-s.ended:
+			return nil, fmt.Errorf("the server ended at once (%v):\n%s", s.err, in.LogTail(10))
+		default:
+		}
+		resp, err := http.Get(in.Issuer + "/.well-known/openid-configuration")
+		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return s, nil
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.Kill()
+	return nil, ctx.Err()
+}
+
+// PID is the process id.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Kill ends the process as a power cut would.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill() // it may have ended
+	<-s.ended
+}
+
+// Stop ends it as an operator would, and says how it took that.
+func (s *Server) Stop() error {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.ended:
+		return s.err
+	case <-time.After(30 * time.Second):
+		s.Kill()
+		return errors.New("the server did not stop within 30 s")
+	}
+}

@@ -1,0 +1,231 @@
+// Storm sends thousands of people through a login at once while everything goes wrong that can: carriers refuse, answer
+// late or not at all, phones are off, receipts come twice and out of order, and the server is killed in the middle. Then it
+// reads the database, the audit log and what the carriers saw, and holds them against what Parola promises:
+//
+//   - no second automatic SMS for a challenge;
+//   - no message owed and not sent, except one whose call itself the kill hit, which is counted;
+//   - no passcode accepted twice;
+//   - every message and every login explained by its events, and the chain of events whole.
+//
+// Run it with
+//
+//	go run ./bench/storm --challenges 10000 --seed 1
+//
+// It prints what happened and "invariants held" and exits with 0; with 1 when an invariant is broken, with 2 when it could
+// not run. With --dsn it uses a PostgreSQL database, which must be empty.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parola-id/parola/bench/rig"
+)
+
+type options struct {
+	challenges, kills, workers int
+	seed                       uint64
+	dsn                        string
+}
+
+func main() {
+	rig.Child()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var o options
+	flag.IntVar(&o.challenges, "challenges", 10_000, "how many logins")
+	flag.IntVar(&o.kills, "kills", 3, "how often the server is killed")
+	flag.IntVar(&o.workers, "workers", 160, "logins at a time")
+	flag.Uint64Var(&o.seed, "seed", 1, "chooses what goes wrong where")
+	flag.StringVar(&o.dsn, "dsn", "", "PostgreSQL database `URL` instead of a new SQLite file")
+	flag.Parse()
+	f, err := run(ctx, o, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "storm:", err)
+		os.Exit(2)
+	}
+	if !report(os.Stdout, f) {
+		os.Exit(1)
+	}
+}
+
+// passcodeLife is short, so that the end of the run is not long in coming.
+const passcodeLife = 40 * time.Second
+
+func run(ctx context.Context, o options, out io.Writer) (*findings, error) {
+	in, err := rig.Install(ctx, rig.Options{
+		DSN: o.dsn, People: 3 * o.workers, TemplateTTL: time.Second, NotEntered: 8 * time.Second, PasscodeLife: passcodeLife,
+		CallTimeout: time.Second, DeliverAfter: 30 * time.Millisecond,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	server, err := in.StartServer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { server.Kill() }()
+	s := &storm{options: o, in: in, seen: make([]seen, o.challenges)}
+	kills := make(chan error, 1)
+	done := make(chan struct{})
+	go func() { kills <- s.kill(ctx, done, &server, out) }()
+	began := time.Now()
+	err = s.people(ctx)
+	close(done)
+	if killErr := <-kills; err == nil {
+		err = killErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, in.LogTail(5))
+	}
+	fmt.Fprintf(out, "%d logins in %s; waiting for the last deadlines\n", o.challenges, time.Since(began).Round(time.Second))
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	if err := server.Stop(); err != nil {
+		return nil, fmt.Errorf("stop the server: %w\n%s", err, in.LogTail(5))
+	}
+	return s.findings(ctx)
+}
+
+// storm is one run.
+type storm struct {
+	options
+	in   *rig.Installation
+	seen []seen
+	next atomic.Int64
+}
+
+// people lets every worker carry its own people through one login after the other: a phone has one login at a time, so that
+// it is plain which passcode belongs to which.
+func (s *storm) people(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	for w := range s.workers {
+		all.Go(func() {
+			for turn := 0; ctx.Err() == nil; turn++ {
+				n := int(s.next.Add(1)) - 1
+				if n >= s.challenges {
+					return
+				}
+				p := s.in.People[w+s.workers*(turn%3)]
+				plan := planOf(s.seed, n)
+				got, err := live(ctx, s.in, p, plan)
+				if err != nil {
+					cancel(describe(n, plan, err))
+					return
+				}
+				s.seen[n] = got
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// kill kills the server when a part of the logins has begun, at a moment that the seed chooses, and starts it again.
+func (s *storm) kill(ctx context.Context, done <-chan struct{}, server **rig.Server, out io.Writer) error {
+	r := rand.New(rand.NewPCG(s.seed, 0x6b696c6c))
+	for k := range s.kills {
+		at := int64(s.challenges) * int64(k+1) / int64(s.kills+1)
+		for s.next.Load() < at {
+			select {
+			case <-done:
+				return nil
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Millisecond):
+			}
+		}
+		pause(ctx, time.Duration(r.Int64N(int64(200*time.Millisecond))))
+		(*server).Kill()
+		pause(ctx, time.Duration(r.Int64N(int64(500*time.Millisecond))))
+		again, err := s.in.StartServer(ctx)
+		if err != nil {
+			return fmt.Errorf("start again after kill %d: %w", k+1, err)
+		}
+		*server = again
+		fmt.Fprintf(out, "killed at about login %d, and started again\n", at)
+	}
+	return nil
+}
+
+// settle waits until nothing is due any more and every event has its place in the chain.
+func (s *storm) settle(ctx context.Context) error {
+	store, err := s.in.OpenStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	until := time.Now().Add(lateness(passcodeLife))
+	for time.Now().Before(until) {
+		due, err := store.NextDue(ctx)
+		if err != nil {
+			return err
+		}
+		waiting, err := store.UnsealedEvents(ctx, 1)
+		if err != nil {
+			return err
+		}
+		if due.IsZero() && len(waiting) == 0 {
+			pause(ctx, time.Second) // receipts that are still on their way
+			return ctx.Err()
+		}
+		pause(ctx, 200*time.Millisecond)
+	}
+	return nil // what is still due then is a finding
+}
+
+func (s *storm) findings(ctx context.Context) (*findings, error) {
+	r, err := read(ctx, s.in, s.seen)
+	if err != nil {
+		return nil, err
+	}
+	f := check(r)
+	f.counts["events"] = len(r.events)
+	f.counts["kills of the server"] = s.kills
+	b, err := s.in.OpenBase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	chain, err := b.VerifyAudit(ctx, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range chain.Problems {
+		f.breaks("audit log: %v", p)
+	}
+	return f, nil
+}
+
+// report prints the figures and says whether the invariants held.
+func report(out io.Writer, f *findings) bool {
+	for _, name := range slices.Sorted(maps.Keys(f.counts)) {
+		fmt.Fprintf(out, "%8d  %s\n", f.counts[name], name)
+	}
+	if len(f.broken) == 0 {
+		fmt.Fprintln(out, "invariants held")
+		return true
+	}
+	for i, b := range f.broken {
+		if i == 50 {
+			fmt.Fprintf(out, "… and %d more\n", len(f.broken)-i)
+			break
+		}
+		fmt.Fprintln(out, "BROKEN:", b)
+	}
+	return false
+}
