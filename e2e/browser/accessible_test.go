@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -176,11 +175,7 @@ func (w *walk) look(b *tab, name string) {
 	b.t.Helper()
 	for _, width := range []int64{390, 1280} {
 		for _, scheme := range []string{"light", "dark"} {
-			b.do(chromedp.EmulateViewport(width, 844), func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
-				_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-					{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
-				return chromedp.Void{}, err
-			})
+			b.do(chromedp.EmulateViewport(width, 844), inColours(scheme))
 			as := fmt.Sprintf("%s-%s-%d-%s", name, w.language, width, scheme)
 			// All rules once for each width and each scheme; what depends on both, in every combination.
 			rules := everyRule
