@@ -272,6 +272,59 @@ func TestWH08_AChunkIsBoundedInReportsAndInFailures(t *testing.T) {
 	}
 }
 
+func TestReceive_ACarriersTimeCountsOnlyBetweenOurSendingAndNow(t *testing.T) {
+	for name, tt := range map[string]struct{ said, want time.Time }{
+		"between":            {testStart.Add(4 * time.Second), testStart.Add(4 * time.Second)},
+		"before our sending": {testStart.Add(-time.Hour), testStart},
+		"in the future":      {testStart.Add(time.Hour), testStart.Add(10 * time.Second)},
+		"none":               {time.Time{}, testStart.Add(10 * time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			d := w.put(storage.DeliveryAccepted, "")
+			w.clock.Advance(10 * time.Second)
+			w.receiveAll([]Report{{Channel: d.Channel, Carrier: d.Carrier, DeliveryID: d.ID, Status: storage.DeliveryDelivered, At: tt.said}})
+			got, err := w.db.Delivery(w.ctx(), d.ID)
+			if err != nil || !got.DeliveredAt.Equal(tt.want) {
+				t.Errorf("delivered at %v (%v), want %v", got.DeliveredAt, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestReceive_TellsACountrysCircuitWhatBecomesOfMessages(t *testing.T) {
+	const failures = 3
+	failed := func(class Class, scope Scope) Report {
+		return Report{Status: storage.DeliveryFailed, Failure: Failure{Class: class, Code: "1", Scope: scope}}
+	}
+	arrived := Report{Status: storage.DeliveryDelivered}
+	fallback := failed(ClassFallback, ScopeMessage)
+	for name, tt := range map[string]struct {
+		reports []Report
+		open    bool
+	}{
+		"failures in a row":              {[]Report{fallback, failed(ClassRetry, ""), failed(ClassConfig, ScopeMessage)}, true},
+		"one that arrived in between":    {[]Report{fallback, fallback, arrived, fallback}, false},
+		"the country itself":             {[]Report{failed(ClassFallback, ScopeCountry)}, true},
+		"numbers without WhatsApp":       {slices.Repeat([]Report{failed(ClassNumber, ScopeMessage)}, 5), false},
+		"changed accounts":               {slices.Repeat([]Report{failed(ClassAlert, ScopeMessage)}, 5), false},
+		"our account is not the country": {slices.Repeat([]Report{failed(ClassConfig, ScopeCarrier)}, 5), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(c *Config) { c.Settings.CountryFailures = failures }, unlimited)
+			for _, r := range tt.reports {
+				d := w.put(storage.DeliveryAccepted, "")
+				r.Channel, r.Carrier, r.DeliveryID = d.Channel, d.Carrier, d.ID
+				w.receiveAll([]Report{r}, []Report{r}) // a repetition counts nothing
+			}
+			got := slices.ContainsFunc(w.Circuits(), func(c storage.Circuit) bool { return c.Name == "country/whatsapp/IT" })
+			if got != tt.open {
+				t.Errorf("open %v, want %v", got, tt.open)
+			}
+		})
+	}
+}
+
 // counting counts the calls that a batch makes.
 type counting struct {
 	Store

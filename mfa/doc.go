@@ -3,8 +3,9 @@
 //
 // The parts: challenge.go starts a challenge and sends again on request; verify.go counts, compares and consumes;
 // passcode.go derives the passcode, which is stored nowhere; escalation.go decides what happens next and is a pure
-// function; dispatch.go owns the due rows and carries out what was decided; receipt.go applies what carriers report;
-// progress.go tells the page where things stand.
+// function; dispatch.go owns the due rows and carries out what was decided; receipt.go and batch.go apply what carriers
+// report of messages, bulletin.go what they say of our account; identity.go binds a phone to its WhatsApp account; notice.go
+// warns who did not ask for a code; progress.go tells the page where things stand.
 //
 // Channels are packages of their own below this one (mfa/whatsapp, mfa/sms): they send, with one verb, and turn their
 // carrier's callbacks into Reports for [Service.Receive]. The pages belong to idp/login, which calls this package and

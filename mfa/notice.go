@@ -29,7 +29,7 @@ func (s *Service) notRequested(ctx context.Context, c *storage.Challenge, d stor
 	e := failed(deliveryEvent(ctx, audit.NotRequested, *c, d), "not_requested")
 	e.Data["challenge"] = string(endOf(*c))
 	if err := s.audit.Write(ctx, e); err != nil || !ended {
-		return err
+		return err // the warning says that the sign-in was stopped, which would not be true of one that was over
 	}
 	return s.warnPerson(ctx, *c, d)
 }
@@ -37,7 +37,7 @@ func (s *Service) notRequested(ctx context.Context, c *storage.Challenge, d stor
 // warnPerson queues the answer to the tap, in the transaction of what it tells. It goes back on the channel of the tap,
 // whose window for free answers the tap has opened.
 func (s *Service) warnPerson(ctx context.Context, c storage.Challenge, d storage.Delivery) error {
-	if s.warner == nil {
+	if s.warner == nil || d.Channel != storage.WhatsApp {
 		return nil
 	}
 	now := s.clock.Now()
@@ -98,7 +98,7 @@ func (s *Service) claimNotices(ctx context.Context, calls *sync.WaitGroup) (clai
 		lane := s.lanes[e.notice.Carrier]
 		lane <- struct{}{} // nobody else takes lanes than the dispatcher, which counted the free ones
 		calls.Go(func() {
-			defer func() { <-lane }()
+			defer s.leave(lane)
 			s.warn(context.WithoutCancel(ctx), e)
 		})
 	}

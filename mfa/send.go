@@ -153,14 +153,17 @@ func (s *Service) launch(ctx context.Context, calls *sync.WaitGroup, j job) {
 	lane := s.lanes[j.delivery.Carrier]
 	lane <- struct{}{}
 	calls.Go(func() {
-		defer func() {
-			<-lane
-			if len(lane) >= cap(lane)-1 {
-				s.wakeDispatcher() // for what waits because the carrier was busy
-			}
-		}()
+		defer s.leave(lane)
 		s.call(context.WithoutCancel(ctx), j)
 	})
+}
+
+// leave frees a lane, and wakes the dispatcher for what waits because all of them were taken.
+func (s *Service) leave(lane chan struct{}) {
+	<-lane
+	if len(lane) >= cap(lane)-1 {
+		s.wakeDispatcher()
+	}
 }
 
 // call sends one message and writes down what came of it. A panic in a channel leaves an unknown outcome.
@@ -271,15 +274,16 @@ func (s *Service) accepted(ctx context.Context, j job, sent Sent) error {
 		return err
 	}
 	if !updated {
-		stored, err := s.store.Delivery(ctx, d.ID)
-		if err != nil {
+		// DeliveriesByID, unlike Delivery, keeps the next receipt waiting until this is written.
+		stored, err := s.store.DeliveriesByID(ctx, []string{d.ID})
+		if err != nil || len(stored) == 0 {
 			return err
 		}
-		stored.AcceptedAt, stored.MessageHash = now, first(stored.MessageHash, hash)
-		if _, err := s.store.UpdateDelivery(ctx, stored, stored.State); err != nil {
+		d = stored[0]
+		d.AcceptedAt, d.MessageHash = now, first(d.MessageHash, hash)
+		if _, err := s.store.UpdateDelivery(ctx, d, d.State); err != nil {
 			return err
 		}
-		d = stored
 	}
 	e := deliveryEvent(ctx, audit.PasscodeSent, j.challenge, d)
 	if err := s.audit.Write(ctx, e); err != nil {

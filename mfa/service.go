@@ -23,8 +23,9 @@ type Store interface {
 	storage.Throttles
 	storage.Circuits
 	storage.Notices
-	// ChallengesByID is that of storage.Ledger, ListEvents that of storage.Events.
+	// ChallengesByID and DeliveriesOfAll are those of storage.Ledger, ListEvents that of storage.Events.
 	ChallengesByID(ctx context.Context, ids []string) ([]storage.Challenge, error)
+	DeliveriesOfAll(ctx context.Context, challengeIDs []string) ([]storage.Delivery, error)
 	ListEvents(ctx context.Context, f storage.EventFilter) ([]storage.Event, error)
 }
 
@@ -69,9 +70,9 @@ type Hooks struct {
 // Alarm is something that an operator must look at.
 type Alarm struct {
 	Channel storage.Channel
-	// Kind is carrier_refuses (class C), circuit_open or circuit_closed.
+	// Kind is carrier_refuses (class C), carrier_bulletin (of severity high), circuit_open or circuit_closed.
 	Kind string
-	// Carrier and Code say who refuses with which number, for carrier_refuses.
+	// Carrier and Code say who refuses with which number, or whose bulletin it is and of which kind.
 	Carrier, Code string
 	// Circuit names the one that opened or closed.
 	Circuit string
