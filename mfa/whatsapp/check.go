@@ -41,7 +41,7 @@ func (m *Manager) Check(ctx context.Context, w Wanted) []mfa.Finding {
 	}
 	for _, check := range []func() []mfa.Finding{
 		func() []mfa.Finding { return m.checkNumber(ctx) },
-		func() []mfa.Finding { return m.checkTemplates(ctx, w) },
+		func() []mfa.Finding { return m.CheckTemplates(ctx, w) },
 		func() []mfa.Finding { return m.checkSubscription(ctx, cmp.Or(m.cfg.AppID, token.AppID), w.CallbackURL) },
 		func() []mfa.Finding { return m.checkHealth(ctx) },
 		func() []mfa.Finding { return m.checkIdentity(ctx, w.BindIdentity) },
@@ -144,7 +144,7 @@ func (m *Manager) checkNumber(ctx context.Context) []mfa.Finding {
 	return append(version.ok(m.cfg.Version), l.ok(strings.Join([]string{word(n.Status), "quality " + word(n.Quality), word(n.MessagingLimit)}, ", "))...)
 }
 
-func (m *Manager) checkTemplates(ctx context.Context, w Wanted) []mfa.Finding {
+func (m *Manager) CheckTemplates(ctx context.Context, w Wanted) []mfa.Finding {
 	templates, err := m.Templates(ctx, w.Template)
 	if err != nil {
 		l := looked{name: "whatsapp: template"}

@@ -41,9 +41,12 @@ type wireError struct {
 }
 
 func (w wireError) graphError(status int) *GraphError {
-	e := &GraphError{Code: w.Code, Subcode: w.Subcode, Status: status, Advice: cmp.Or(advice[w.Subcode], advice[w.Code])}
-	if e.Advice == "" && w.Code >= 200 && w.Code <= 299 {
-		e.Advice = advice[200]
+	e := &GraphError{Code: w.Code, Subcode: w.Subcode, Status: status, Advice: advice[w.Code]}
+	switch specific := advice[w.Subcode]; {
+	case w.Subcode != 0 && specific != "":
+		e.Advice = specific
+	case w.Code > 200 && w.Code <= 299:
+		e.Advice = advicePermission
 	}
 	e.Message = cmp.Or(w.UserMessage, w.Message)
 	if w.Data.Details != "" && w.Data.Details != e.Message {

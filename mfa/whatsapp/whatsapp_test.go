@@ -31,7 +31,7 @@ func config(e channeltest.Env) whatsapp.Config {
 		BaseURL: e.CarrierURL, Version: "v25.0", PhoneNumberID: "106000000000001", AccessToken: "access token",
 		AppSecrets:  []string{secrets[channeltest.Current], secrets[channeltest.Previous]},
 		VerifyToken: verifyToken, Template: "parola_login_code", Languages: []string{"en", "it", "pt_BR"},
-		HTTPClient: e.HTTPClient, Rejected: e.Rejected,
+		HTTPClient: e.HTTPClient, Log: e.Log, Rejected: e.Rejected,
 	}
 }
 
@@ -79,7 +79,15 @@ func TestContract(t *testing.T) {
 	sixSeconds := func(r *mfa.Refused) { r.RetryAfter = 6 * time.Second }
 	meta := func(code string) map[string]any { return map[string]any{"meta": code} }
 	channeltest.Run(t, channeltest.Harness{
-		HandsetURL: url, Kind: "whatsapp", CarrierSwitch: "meta", SignatureHeader: "X-Hub-Signature-256", TooLarge: 3 << 20,
+		HandsetURL: url, Kind: "whatsapp", Carrier: whatsapp.Carrier, CarrierSwitch: "meta", TooLarge: 3 << 20,
+		Proof: channeltest.HeaderProof("X-Hub-Signature-256"),
+		Check: func(t *testing.T, e channeltest.Env, right bool) []mfa.Finding {
+			return newManager(t, e.CarrierURL, func(c *whatsapp.ManagerConfig) {
+				if c.HTTPClient = e.HTTPClient; !right {
+					c.AccessToken = "another access token"
+				}
+			}).Check(t.Context(), wanted())
+		},
 		New: func(t *testing.T, e channeltest.Env) channeltest.Subject {
 			if err := h.SetWebhookURL(e.CallbackURL); err != nil {
 				t.Fatal(err)
