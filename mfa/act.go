@@ -10,19 +10,35 @@ import (
 
 // escalate carries out what the escalation decides for a challenge, in the transaction that ctx carries.
 func (s *Service) escalate(ctx context.Context, c storage.Challenge) error {
-	now := s.clock.Now()
-	if !isOpen(c, now) {
+	if !isOpen(c, s.clock.Now()) {
 		return nil
 	}
 	ds, err := s.store.DeliveriesOf(ctx, c.ID)
 	if err != nil {
 		return err
 	}
+	return s.escalateWith(ctx, c, ds, false)
+}
+
+// escalateWith does so with the deliveries at hand. They are final where their challenge was locked before they were
+// read: nobody adds another one meanwhile.
+func (s *Service) escalateWith(ctx context.Context, c storage.Challenge, ds []storage.Delivery, final bool) error {
+	now := s.clock.Now()
 	d := decide(c, ds, now)
-	if d.step == sendSMS {
-		return s.fallBack(ctx, c, d.trigger)
+	if d.step != sendSMS {
+		return s.store.ScheduleChallenge(ctx, c.ID, nextLook(c, ds, now))
 	}
-	return s.store.ScheduleChallenge(ctx, c.ID, nextLook(c, ds, now))
+	// Taking the fallback is the conditional write that lets one of all webhooks, timers and nodes through (OTP-06).
+	taken, err := s.store.TakeFallback(ctx, c.ID, now)
+	if err != nil || !taken {
+		return err
+	}
+	if !final {
+		if ds, err = s.store.DeliveriesOf(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	return s.fallBack(ctx, c, ds, d.trigger)
 }
 
 // lookBy makes sure that the escalation looks at an open challenge by a time. A look that is due earlier is kept: it costs
@@ -35,19 +51,10 @@ func (s *Service) lookBy(ctx context.Context, c storage.Challenge, due time.Time
 	return s.store.ScheduleChallenge(ctx, c.ID, due)
 }
 
-// fallBack sends the one automatic SMS of a challenge. Taking the fallback is the conditional write that lets one of
-// all webhooks, timers and nodes through (OTP-06); what is read after it cannot change any more, so that a person who
-// tapped the button at the same moment does not get two.
-func (s *Service) fallBack(ctx context.Context, c storage.Challenge, trigger string) error {
+// fallBack sends the one automatic SMS of a challenge, which has been taken. The deliveries cannot change any more, so
+// that a person who tapped the button at the same moment does not get two.
+func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storage.Delivery, trigger string) error {
 	now := s.clock.Now()
-	taken, err := s.store.TakeFallback(ctx, c.ID, now)
-	if err != nil || !taken {
-		return err
-	}
-	ds, err := s.store.DeliveriesOf(ctx, c.ID)
-	if err != nil {
-		return err
-	}
 	if err := s.store.ScheduleChallenge(ctx, c.ID, c.ExpiresAt); err != nil {
 		return err
 	}

@@ -165,12 +165,7 @@ func (s *Service) lookAtDue(ctx context.Context) (looked int, err error) {
 		if due, err = s.claimDue(ctx); err != nil {
 			return err
 		}
-		for _, c := range due {
-			if err := s.look(ctx, c); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.look(ctx, due...)
 	})
 	if err == nil || len(due) == 0 || ctx.Err() != nil {
 		return len(due), err
@@ -191,7 +186,12 @@ func (s *Service) lookOneByOne(ctx context.Context) (looked int, err error) {
 	}
 	var errs []error
 	for _, c := range due {
-		errs = append(errs, s.store.InTx(ctx, func(ctx context.Context) error { return s.look(ctx, c) }))
+		errs = append(errs, s.store.InTx(ctx, func(ctx context.Context) error {
+			if !isOpen(c, s.clock.Now()) {
+				return s.expire(ctx, c)
+			}
+			return s.escalate(ctx, c)
+		}))
 	}
 	return len(due), errors.Join(errs...)
 }
@@ -201,11 +201,31 @@ func (s *Service) claimDue(ctx context.Context) ([]storage.Challenge, error) {
 	return s.store.ClaimDueChallenges(ctx, now, now.Add(lookLease), dueAtOnce)
 }
 
-func (s *Service) look(ctx context.Context, c storage.Challenge) error {
-	if !isOpen(c, s.clock.Now()) {
-		return s.expire(ctx, c)
+// look does what is due for challenges that this transaction has claimed, which locks them.
+func (s *Service) look(ctx context.Context, claimed ...storage.Challenge) error {
+	ids := make([]string, len(claimed))
+	for i, c := range claimed {
+		ids[i] = c.ID
 	}
-	return s.escalate(ctx, c)
+	all, err := s.store.DeliveriesOfAll(ctx, ids)
+	if err != nil {
+		return err
+	}
+	of := make(map[string][]storage.Delivery, len(claimed))
+	for _, d := range all {
+		of[d.ChallengeID] = append(of[d.ChallengeID], d)
+	}
+	for _, c := range claimed {
+		if isOpen(c, s.clock.Now()) {
+			err = s.escalateWith(ctx, c, of[c.ID], true)
+		} else {
+			err = s.expire(ctx, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {
