@@ -3,7 +3,8 @@
 //
 // The parts: challenge.go starts a challenge and sends again on request; verify.go counts, compares and consumes;
 // passcode.go derives the passcode, which is stored nowhere; escalation.go decides what happens next and is a pure
-// function; dispatch.go owns the due rows and carries out what was decided; receipt.go and batch.go apply what carriers
+// function; dispatch.go owns the due rows and carries out what was decided; route.go and failover.go choose the carrier,
+// circuit.go keeps messages from one that does not work, budget.go from costing too much; receipt.go and batch.go apply what carriers
 // report of messages, bulletin.go what they say of our account; identity.go binds a phone to its WhatsApp account; notice.go
 // warns who did not ask for a code; progress.go tells the page where things stand.
 //

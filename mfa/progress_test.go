@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -151,6 +152,26 @@ func TestProgress_ReadsTheLastTwoDigits(t *testing.T) {
 	}
 	if _, err := w.Progress(w.ctx(), "none"); asEnded(err) != "ended " {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestChallengeThatWasNotRequested_SaysSoEverywhere(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	w.tx(func(ctx context.Context) error {
+		_, err := w.db.EndChallenge(ctx, c.ID, storage.ChallengeNotRequested, testStart)
+		return err
+	})
+	_, entered := w.enter(c, w.passcode(c))
+	for name, err := range map[string]error{
+		"entered": entered, "again": w.SendAgain(w.ctx(), c.ID, testRequest), "by SMS": w.SendBySMS(w.ctx(), c.ID, testRequest),
+	} {
+		if asEnded(err) != "ended not_requested" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if p, err := w.Progress(w.ctx(), c.ID); err != nil || !p.Ended || p.End != storage.ChallengeNotRequested {
+		t.Errorf("progress %+v, %v", p, err)
 	}
 }
 
