@@ -50,6 +50,9 @@ func run(args []string) error {
 	fmt.Printf("handset            %s/   (JSON API: %s/api)\n", base, base)
 	fmt.Printf("Meta               base URL %s, phone number id %s, access token %s, app secret %s\n", base, cfg.PhoneNumberID, cfg.AccessToken, cfg.AppSecret)
 	fmt.Printf("Twilio             base URL %s, account %s, auth token %s, from %s\n", base, cfg.AccountSID, cfg.AuthToken, cfg.SMSFrom)
+	fmt.Printf("Vonage             base URL %s, key %s, secret %s, signature secret %s (sha256)\n", base, cfg.Vonage.Key, cfg.Vonage.Secret, cfg.Vonage.SignatureSecret)
+	fmt.Printf("Infobip            base URL %s, key %s\n", base, cfg.Infobip.Key)
+	fmt.Printf("AWS                base URL %s, region eu-central-1, key %s, secret %s (no topic: no receipts)\n", base, cfg.AWS.AccessKeyID, cfg.AWS.SecretAccessKey)
 
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
@@ -82,6 +85,12 @@ func parse(args []string) (addr, verifyToken string, cfg handset.Config, err err
 	flags.StringVar(&cfg.AppSecret, "app-secret", "", "Meta's app secret (made up when empty)")
 	flags.StringVar(&cfg.AccountSID, "account-sid", "", "Twilio's account (made up when empty)")
 	flags.StringVar(&cfg.AuthToken, "auth-token", "", "Twilio's auth token (made up when empty)")
+	flags.StringVar(&cfg.Vonage.Key, "vonage-key", "abcd1234", "Vonage's API key")
+	flags.StringVar(&cfg.Vonage.Secret, "vonage-secret", "", "Vonage's API secret (made up when empty)")
+	flags.StringVar(&cfg.Vonage.SignatureSecret, "vonage-signature-secret", "", "Vonage's signature secret (made up when empty)")
+	flags.StringVar(&cfg.Infobip.Key, "infobip-key", "", "Infobip's API key (made up when empty)")
+	flags.StringVar(&cfg.AWS.AccessKeyID, "aws-access-key-id", "AKIDEXAMPLE", "AWS's access key id")
+	flags.StringVar(&cfg.AWS.SecretAccessKey, "aws-secret-access-key", "", "AWS's secret access key (made up when empty)")
 	flags.StringVar(&cfg.SMSFrom, "sms-from", "+12025550123", "the number that sends SMS")
 	flags.StringVar(&templateName, "template", handset.DefaultTemplate.Name, "name of the approved authentication template")
 	flags.StringVar(&languages, "languages", strings.Join(handset.DefaultTemplate.Languages, ","), "languages in which it is approved")
@@ -97,7 +106,10 @@ func parse(args []string) (addr, verifyToken string, cfg handset.Config, err err
 	}
 	cfg.Templates = []handset.Template{{Name: templateName, Languages: strings.Split(languages, ","), TTL: ttl}}
 	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	for _, secret := range []*string{&cfg.AccessToken, &cfg.AppSecret, &cfg.AuthToken} {
+	for _, secret := range []*string{
+		&cfg.AccessToken, &cfg.AppSecret, &cfg.AuthToken, &cfg.Vonage.Secret, &cfg.Vonage.SignatureSecret, &cfg.Infobip.Key,
+		&cfg.AWS.SecretAccessKey,
+	} {
 		if *secret == "" {
 			*secret = rand.Text()
 		}
