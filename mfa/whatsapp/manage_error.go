@@ -89,7 +89,7 @@ var advice = map[int]string{
 
 	2388019: "the account has as many templates as it may: delete one in WhatsApp Manager",
 	2388023: "a template of this name is being deleted: the name is free again after 30 days, take another one until then",
-	2388024: "the template exists in this language: see `parola whatsapp template list`",
+	2388024: "the template exists in this language: see `parola whatsapp template list`; `template create --update` changes it",
 	2388040: "a text is too long: a button has at most 25 characters",
 	2494100: "the account is in maintenance: try again in a few minutes",
 }
