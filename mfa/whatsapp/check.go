@@ -251,7 +251,7 @@ func (m *Manager) checkIdentity(ctx context.Context, wanted bool) []mfa.Finding 
 		return l.refused(err)
 	}
 	if !on {
-		l.fail("it is off at Meta, so that no phone can be bound", "turn the number's identity key check on, or set mfa.bind_identity to false")
+		l.fail("it is off at Meta, so that no phone can be bound", "turn it on: `parola whatsapp number identity-check on`, or set mfa.bind_identity to false")
 	}
 	return l.ok("on")
 }
