@@ -156,5 +156,5 @@ func (g *Gateway) codeWord(code string) string {
 	if _, listed := g.codes[code]; listed || unlistedCode.MatchString(code) && !sixDigits.MatchString(code) {
 		return code
 	}
-	return "unreadable"
+	return "none"
 }

@@ -183,11 +183,12 @@ func TestGateway_PlaceholdersAreEncodedForTheirPlace(t *testing.T) {
 			if _, err := g.Send(t.Context(), channeltest.Message(t)); err != nil {
 				t.Fatal(err)
 			}
-			body, _ := io.ReadAll(asked().Body)
-			if got := c.text(t, asked(), body); got != hostile {
+			call := asked()
+			body, _ := io.ReadAll(call.Body)
+			if got := c.text(t, call, body); got != hostile {
 				t.Errorf("got %q", got)
 			}
-			if got := asked().Header.Get("Content-Type"); got != c.contentType {
+			if got := call.Header.Get("Content-Type"); got != c.contentType {
 				t.Errorf("content type %q", got)
 			}
 		})
@@ -227,8 +228,8 @@ func TestGateway_CredentialsStandWhereTheyAreWanted(t *testing.T) {
 		if _, err := newGateway(t, e, c.change).Send(t.Context(), channeltest.Message(t)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if !c.want(asked()) {
-			t.Errorf("%s: %s %v", name, asked().URL, asked().Header)
+		if call := asked(); !c.want(call) {
+			t.Errorf("%s: %s %v", name, call.URL, call.Header)
 		}
 	}
 }
@@ -260,8 +261,8 @@ func TestGateway_AnswersAreRead(t *testing.T) {
 		{"a yes without an id", nil, 200, `{"result":{"code":0}}`, "", nil},
 		{"a no with status 200", nil, 200, `{"result":{"code":12}}`, "", refused(mfa.ClassNumber, "12", mfa.ScopeMessage)},
 		{"a no that is in no table", nil, 200, `{"result":{"code":99}}`, "", refused(mfa.ClassConfig, "99", mfa.ScopeMessage)},
-		{"a code that is no code", nil, 200, `{"result":{"code":"to 393331234567: 049302"}}`, "", refused(mfa.ClassConfig, "unreadable", mfa.ScopeMessage)},
-		{"a code that is a number of somebody", nil, 200, `{"result":{"code":393331234567}}`, "", refused(mfa.ClassConfig, "unreadable", mfa.ScopeMessage)},
+		{"a code that is no code", nil, 200, `{"result":{"code":"to 393331234567: 049302"}}`, "", refused(mfa.ClassConfig, "none", mfa.ScopeMessage)},
+		{"a code that is a number of somebody", nil, 200, `{"result":{"code":393331234567}}`, "", refused(mfa.ClassConfig, "none", mfa.ScopeMessage)},
 		{"a page with status 200", nil, 200, `<html>welcome</html>`, "", nil},
 		{"JSON and more behind it", nil, 200, `{"result":{"code":0,"id":"m1"}} trailer`, "", nil},
 		{"a server error", nil, 500, `{"result":{"code":99}}`, "", nil},
