@@ -48,7 +48,7 @@ func NewInfobip(c InfobipConfig) (*Infobip, error) {
 	return &Infobip{carrier: newCarrier("infobip", c.Config, InfobipCodes()), account: c}, nil
 }
 
-// infobipMark is our own mark in a message's callback data, which comes back with every report: the delivery, and a token
+// mark is our own mark in a message's callback data, which comes back with every report: the delivery, and a token
 // that proves that we sent it. There and not in the URL, because reports of many messages come in one call, and because
 // proxies log URLs.
 func (i *Infobip) mark(deliveryID string) string {
