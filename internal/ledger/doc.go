@@ -4,5 +4,5 @@
 // counts once, whatever is killed. Read makes a Report of the rows and writes it as a table, CSV or JSON.
 //
 // tally is the whole arithmetic, apart from clock and storage; times are kept as geometric histograms (Bucket, Quantile).
-// docs/audit-log.md lists the events it reads.
+// internal/audit/kinds.go lists the events it reads.
 package ledger
