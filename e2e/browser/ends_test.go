@@ -31,4 +31,27 @@ func TestLoginEndsInABrowser(t *testing.T) {
 		b.eventually("a second message", func() bool { return len(ada.Phone.Inbox()) == 2 })
 		b.passcode(ada, "whatsapp").until(backAtClient, "An AuthCode came")
 	})
+	t.Run("a sign-in that the phone did not ask for is stopped", func(t *testing.T) {
+		t.Parallel()
+		ada := s.person(t)
+		b := newTab(t).open(s.first.Begin().URL).password(ada).until("Enter your code")
+		ada.Phone.Passcode("whatsapp", patience)
+		ada.Phone.Tap()
+		b.until("This sign-in was stopped", "change your password: somebody may know it")
+		b.press("Start again").until("Password")
+	})
+	t.Run("a number that may be somebody else's gets no code, and without JavaScript it is told too", func(t *testing.T) {
+		t.Parallel()
+		ada := s.person(t)
+		ada.Phone.Switch(`"identity_changed":true`)
+		b := newTab(t).open(s.first.Begin().URL).password(ada).until("For your safety, no code can be sent to your number")
+		plain := newTab(t).withoutJavaScript().open(s.first.Begin().URL).password(ada)
+		plain.eventually("Check again to tell", func() bool {
+			return plain.says("For your safety, no code can be sent") || plain.press("Check again").says("For your safety, no code can be sent")
+		})
+		if n := len(ada.Phone.Inbox()); n != 0 {
+			t.Errorf("%d messages arrived", n)
+		}
+		b.press("Return to").until(backAtClient, `error="access_denied"`)
+	})
 }
