@@ -144,7 +144,7 @@ func (in *Installation) fill(ctx context.Context) error {
 		return err
 	}
 	defer b.Close()
-	client := fmt.Sprintf(`{"client_id":%q,"redirect_uris":[%q],"token_endpoint_auth_method":"none","first_party":true}`, ClientID, RedirectURI)
+	client := fmt.Sprintf(`{"client_id":%q,"redirect_uris":[%q],"token_endpoint_auth_method":"none","parola_first_party":true}`, ClientID, RedirectURI)
 	report, err := b.ImportClients(ctx, []byte(client), app.ImportOptions{})
 	if err != nil {
 		return err

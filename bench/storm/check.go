@@ -268,6 +268,9 @@ func (f *findings) explainsLogins(r *record, log story) {
 	}
 	f.counts["AuthCodes that people saw"] = len(given)
 	f.counts["AuthCodes in the log"] = issued
+	if len(given) == 0 {
+		f.breaks("nobody got in")
+	}
 	if len(given) > issued {
 		f.breaks("people saw %d AuthCodes, the log tells of %d", len(given), issued)
 	}

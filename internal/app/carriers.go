@@ -109,7 +109,10 @@ func (b *Base) smsCarrier(name string, common sms.Config) (smsCarrier, error) {
 			From: s.Kannel.From, SMSC: s.Kannel.SMSC, CallbackSecrets: b.callbackSecrets(name)})
 	case "gateway":
 		gateway := s.Gateway.GatewayConfig
-		gateway.Config, gateway.CallbackSecrets = common, b.callbackSecrets(name)
+		gateway.Config, gateway.CallbackSecrets = common, set(s.Gateway.CallbackSecret, s.Gateway.CallbackSecretPrevious)
+		if len(gateway.CallbackSecrets) == 0 {
+			gateway.CallbackSecrets = b.callbackSecrets(name)
+		}
 		gateway.Password, gateway.Token = s.Gateway.Secret.Reveal(), s.Gateway.Secret.Reveal()
 		return sms.NewGateway(gateway)
 	default:

@@ -204,6 +204,7 @@ func (c Config) outsideSecrets() map[string]Secret {
 		"sms.vonage.signature_secret_previous": c.SMS.Vonage.SignatureSecretPrevious,
 		"sms.infobip.api_key":                  c.SMS.Infobip.APIKey, "sms.aws.secret_access_key": c.SMS.AWS.SecretAccessKey,
 		"sms.kannel.password": c.SMS.Kannel.Password, "sms.gateway.secret": c.SMS.Gateway.Secret,
+		"sms.gateway.callback_secret": c.SMS.Gateway.CallbackSecret, "sms.gateway.callback_secret_previous": c.SMS.Gateway.CallbackSecretPrevious,
 	}
 }
 

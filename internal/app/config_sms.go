@@ -80,6 +80,10 @@ type Gateway struct {
 	sms.GatewayConfig `yaml:",inline"`
 	// Secret is the password, token or header value that authenticates sends.
 	Secret Secret `yaml:"secret"`
+	// CallbackSecret is what the gateway proves its receipts with, where it has one of its own (receipt.auth hmac, basic or
+	// secret). Empty is one made from the root secret, which stands in the address of each receipt.
+	CallbackSecret         Secret `yaml:"callback_secret"`
+	CallbackSecretPrevious Secret `yaml:"callback_secret_previous"`
 }
 
 func smsDefaults() SMS {
