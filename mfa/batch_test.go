@@ -418,11 +418,7 @@ func (never) UpdateDeliveries(context.Context, []storage.DeliveryMove) ([]string
 }
 
 // BenchmarkReceive applies callbacks of 1,000 entries, as large as they come, to as many deliveries.
-func BenchmarkReceive(b *testing.B) {
-	for name, open := range map[string]func(testing.TB) storagetest.Database{"sqlite": storagetest.SQLite, "postgres": storagetest.Postgres} {
-		b.Run(name, func(b *testing.B) { benchmarkReceive(b, open(b).Open(b, storagetest.Options{})) })
-	}
-}
+func BenchmarkReceive(b *testing.B) { eachInEarnest(b, benchmarkReceive) }
 
 func benchmarkReceive(b *testing.B, db storage.Store) {
 	w := newWorldOn(b, db)
