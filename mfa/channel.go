@@ -19,6 +19,9 @@ const (
 	StatusFailed    = storage.DeliveryFailed
 )
 
+// Status is what a receipt says: one of the four above.
+type Status = storage.DeliveryState
+
 // Channel is a way to a phone. Its one verb is to send.
 type Channel interface {
 	// Send hands m to the carrier and returns once the carrier has answered or ctx has ended. A *Refused error says that

@@ -19,7 +19,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/parola-id/parola/mfa"
-	"github.com/parola-id/parola/storage"
 )
 
 // secretParameter carries a callback secret in the one address of a gateway that signs nothing.
@@ -29,7 +28,7 @@ const secretParameter = "secret"
 const maxGatewayReceipts = 256 << 10
 
 // outcomes are the words of configuration for what became of a message; the empty one changes nothing.
-var outcomes = map[string]storage.DeliveryState{
+var outcomes = map[string]mfa.Status{
 	"sent": mfa.StatusSent, "delivered": mfa.StatusDelivered, "read": mfa.StatusRead, "failed": mfa.StatusFailed, "ignored": "",
 }
 
