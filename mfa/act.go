@@ -55,11 +55,8 @@ func (s *Service) lookBy(ctx context.Context, c storage.Challenge, due time.Time
 // that a person who tapped the button at the same moment does not get two.
 func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storage.Delivery, trigger string) error {
 	now := s.clock.Now()
-	if err := s.store.ScheduleChallenge(ctx, c.ID, c.ExpiresAt); err != nil {
-		return err
-	}
 	if _, already := latest(sentOut(ds), storage.SMS); already {
-		return nil
+		return s.store.ScheduleChallenge(ctx, c.ID, c.ExpiresAt)
 	}
 	s.countOverdue(ctx, c, ds, trigger)
 	d := s.newDelivery(c, ds, storage.SMS, trigger, now)
@@ -69,7 +66,10 @@ func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storag
 	case err != nil:
 		return err
 	case refusal == nil:
-		return s.announce(ctx, c, d)
+		return s.announce(ctx, c, d) // sending it sets the next look
+	}
+	if err := s.store.ScheduleChallenge(ctx, c.ID, c.ExpiresAt); err != nil {
+		return err
 	}
 	if err := s.store.NoteSMSRefused(ctx, c.ID, refusalReason(refusal)); err != nil {
 		return err

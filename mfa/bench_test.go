@@ -43,7 +43,9 @@ type socket struct {
 	heard  chan string
 }
 
-func newSocket() *socket { return &socket{called: map[string]time.Time{}, heard: make(chan string, 1<<16)} }
+func newSocket() *socket {
+	return &socket{called: map[string]time.Time{}, heard: make(chan string, 1<<16)}
+}
 
 func (s *socket) Send(_ context.Context, m Message) (Sent, error) {
 	s.mu.Lock()

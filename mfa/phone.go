@@ -22,10 +22,8 @@ const maxPhoneInput = 40
 // Phone is a phone number in its one canonical form, E.164. It prints masked, whatever the verb or encoder, and must be
 // asked to reveal itself.
 type Phone struct {
-	e164    string
-	region  string
-	voip    bool
-	service bool // premium, shared-cost, toll-free: nobody's phone
+	e164   string
+	region string
 }
 
 // ParsePhone reads a number as people write it; region (ISO 3166-1 alpha-2) is where a number without "+" belongs, and
@@ -47,14 +45,23 @@ func ParsePhone(s, region string) (Phone, error) {
 	if !phonenumbers.IsValidNumber(number) {
 		return Phone{}, fmt.Errorf("%w: no such number is given out in its country", ErrPhoneRefused)
 	}
-	p := Phone{e164: phonenumbers.Format(number, phonenumbers.E164), region: phonenumbers.GetRegionCodeForNumber(number)}
-	if p.voip, p.service = kindOf(number); p.service {
+	if _, service := kindOf(number); service {
 		return Phone{}, fmt.Errorf("%w: it is a service number", ErrPhoneRefused)
 	}
-	return p, nil
+	return Phone{e164: phonenumbers.Format(number, phonenumbers.E164), region: phonenumbers.GetRegionCodeForNumber(number)}, nil
 }
 
-// kindOf says what the numbering plan says of a number. One that the plan does not know any more is nothing special.
+// kind is what the numbering plan says of the number now; it may have changed since the number was bound.
+func (p Phone) kind() (voip, service bool) {
+	number, err := phonenumbers.Parse(p.e164, "")
+	if err != nil {
+		return false, false
+	}
+	return kindOf(number)
+}
+
+// kindOf tells voice over IP, and premium, shared-cost, toll-free and other numbers that are nobody's phone. One that the
+// plan does not know any more is nothing special.
 func kindOf(number *phonenumbers.PhoneNumber) (voip, service bool) {
 	switch phonenumbers.GetNumberType(number) {
 	case phonenumbers.VOIP:
@@ -109,9 +116,5 @@ func OpenPhone(keys *secret.Keys, f storage.PhoneFactor) (Phone, error) {
 	if err != nil {
 		return Phone{}, fmt.Errorf("open phone: %w", err)
 	}
-	p := Phone{e164: string(e164), region: f.Country}
-	if number, err := phonenumbers.Parse(p.e164, ""); err == nil {
-		p.voip, p.service = kindOf(number)
-	}
-	return p, nil
+	return Phone{e164: string(e164), region: f.Country}, nil
 }

@@ -151,10 +151,10 @@ func (s Settings) checkCountries() error {
 
 // Admits says whether passcodes may be sent to a phone: its country is on the list and its kind is allowed.
 func (s Settings) Admits(p Phone) error {
-	if p.voip && !s.AllowVoIP {
+	switch voip, service := p.kind(); {
+	case voip && !s.AllowVoIP:
 		return fmt.Errorf("%w: voice-over-IP numbers are not admitted (mfa.allow_voip)", ErrPhoneRefused)
-	}
-	if p.service {
+	case service:
 		return fmt.Errorf("%w: it is a service number", ErrPhoneRefused)
 	}
 	if !slices.Contains(s.Countries, p.region) && !slices.Contains(s.Countries, AllCountries) {
