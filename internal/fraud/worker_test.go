@@ -256,7 +256,7 @@ func TestAnOverrideIsNotOverwritten(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, store storage.Store) {
 		s := newScene(t, store)
 		o := Overrides{Store: store, Audit: s.audit, Clock: s.clock}
-		for i := range 10 {
+		for i := range 5 {
 			prefix := fmt.Sprintf("+9945%d", i)
 			s.add(sms(prefix, 30, 0))
 			s.work(2 * time.Minute)

@@ -133,10 +133,10 @@ func TestWorkerCountsEachEventOnce(t *testing.T) {
 		work()
 		work()
 		s.want(3)
-		s.logins(250) // more than a batch
+		s.logins(200) // more than a batch
 		work()
-		s.want(253)
-		if told != 253 {
+		s.want(203)
+		if told != 203 {
 			t.Errorf("told of %d messages", told)
 		}
 	})
@@ -214,8 +214,8 @@ func TestTwoWorkersCountEachEventOnce(t *testing.T) {
 		other := db.Open(t, storagetest.Options{})
 		total := 0
 		for round := range 2 {
-			s.logins(220)
-			total += 220
+			s.logins(60)
+			total += 60
 			var both sync.WaitGroup
 			for i, store := range []storage.Store{s.store, other} {
 				// Two of one name: what keeps them apart is the cursor alone.
