@@ -56,7 +56,7 @@ func (s *Service) hear(ctx context.Context, b Bulletin, now time.Time) error {
 	bucket := s.bulletinBucket(b)
 	if b.Hold != "" {
 		// Before the transaction: reading days of the log must not keep its one writer.
-		released, err := s.releasedAfter(ctx, b.Hold, dated(b, now))
+		released, err := s.releasedAfter(ctx, b.Hold, b.Kind, dated(b, now))
 		if err != nil {
 			return err
 		}
@@ -193,6 +193,19 @@ func (s *Service) announceBulletin(b Bulletin) {
 	}
 }
 
+// gravity orders what a bulletin speaks of: a hold goes only with a release of its own matter, and a lesser matter does not
+// take its place.
+func gravity(kind string) int {
+	switch {
+	case strings.HasPrefix(kind, "template_"):
+		return 0
+	case kind == "account_review":
+		return 1
+	default:
+		return 2
+	}
+}
+
 // hold keeps messages from a circuit until the carrier, or an operator, says otherwise. Meta repeats for days a callback
 // that was not answered: a hold may come after the release that ended it, or after a newer one.
 func (s *Service) hold(ctx context.Context, b Bulletin, now time.Time) error {
@@ -201,7 +214,7 @@ func (s *Service) hold(ctx context.Context, b Bulletin, now time.Time) error {
 	}
 	at := dated(b, now)
 	before, _, err := s.circuit(ctx, b.Hold)
-	if err != nil || before.Held && (before.Reason == reasonOperator || before.OpenedAt.After(at)) {
+	if err != nil || before.Held && (before.Reason == reasonOperator || before.OpenedAt.After(at) || gravity(before.Reason) > gravity(b.Kind)) {
 		return err
 	}
 	return s.openCircuit(ctx, storage.Circuit{Name: b.Hold, Held: true, Reason: b.Kind, OpenedAt: at})
@@ -215,6 +228,9 @@ func (s *Service) release(ctx context.Context, b Bulletin, now time.Time) error 
 	before, open, err := s.circuit(ctx, b.Release)
 	if err != nil || !open || before.Reason == reasonOperator || before.OpenedAt.After(dated(b, now)) {
 		return err
+	}
+	if before.Held && gravity(before.Reason) != gravity(b.Kind) {
+		return nil // a template that works again says nothing of a banned account
 	}
 	return s.closeCircuit(ctx, b.Release, b.Kind, true)
 }
@@ -233,7 +249,7 @@ func (s *Service) circuit(ctx context.Context, name string) (c storage.Circuit, 
 
 // releasedAfter looks in the audit log, which is the memory of circuits that are closed, for a release that is newer than
 // a time.
-func (s *Service) releasedAfter(ctx context.Context, circuit string, at time.Time) (bool, error) {
+func (s *Service) releasedAfter(ctx context.Context, circuit, kind string, at time.Time) (bool, error) {
 	heard, err := s.store.ListEvents(ctx, storage.EventFilter{
 		Kind: "carrier.", AfterID: storage.NewOrderedID(at.Add(-carrierDrift), 0), Limit: 10_000,
 	})
@@ -242,6 +258,6 @@ func (s *Service) releasedAfter(ctx context.Context, circuit string, at time.Tim
 	}
 	return slices.ContainsFunc(heard, func(e storage.Event) bool {
 		released, err := time.Parse(time.RFC3339Nano, e.Data[dataAt])
-		return err == nil && e.Data[dataRelease] == circuit && released.After(at)
+		return err == nil && e.Data[dataRelease] == circuit && gravity(e.Reason) == gravity(kind) && released.After(at)
 	}), nil
 }

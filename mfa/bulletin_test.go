@@ -254,3 +254,18 @@ func FuzzTidied(f *testing.F) {
 		}
 	})
 }
+
+func TestHear_AMatterIsReleasedByItsOwnKindOnly(t *testing.T) {
+	meta := CarrierCircuit("meta")
+	w := newWorld(t)
+	w.clock.Advance(10 * time.Minute)
+	w.hear(bulletin("template_paused", 0, holds(meta)))
+	w.hear(bulletin("account_disabled", time.Minute, holds(meta)))
+	w.wantCircuits(meta + " account_disabled")
+	w.hear(bulletin("template_paused", 2*time.Minute, holds(meta)))
+	w.wantCircuits(meta + " account_disabled") // the graver matter stays
+	w.hear(bulletin("template_approved", 3*time.Minute, releases(meta)), bulletin("account_review", 4*time.Minute, releases(meta)))
+	w.wantCircuits(meta + " account_disabled")
+	w.hear(bulletin("account_reinstated", 5*time.Minute, releases(meta)))
+	w.wantCircuits()
+}

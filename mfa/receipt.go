@@ -154,5 +154,5 @@ func shortCode(code string) string {
 		}
 		return -1
 	}, code)
-	return code[:min(len(code), 32)]
+	return code[:min(len(code), 64)]
 }

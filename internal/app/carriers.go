@@ -93,7 +93,7 @@ func (b *Base) smsCarrier(name string, common sms.Config) (smsCarrier, error) {
 		common.BaseURL = s.Vonage.BaseURL
 		return sms.NewVonage(sms.VonageConfig{Config: common, APIKey: s.Vonage.APIKey, APISecret: s.Vonage.APISecret.Reveal(),
 			SignatureSecrets: set(s.Vonage.SignatureSecret, s.Vonage.SignatureSecretPrevious), SignatureMethod: s.Vonage.SignatureMethod,
-			From: s.Vonage.From})
+			From: s.Vonage.From, Clock: b.clock})
 	case "infobip":
 		common.BaseURL = s.Infobip.BaseURL
 		return sms.NewInfobip(sms.InfobipConfig{Config: common, APIKey: s.Infobip.APIKey.Reveal(), From: s.Infobip.From,
@@ -102,7 +102,7 @@ func (b *Base) smsCarrier(name string, common sms.Config) (smsCarrier, error) {
 		common.BaseURL = s.AWS.BaseURL
 		return sms.NewAWS(sms.AWSConfig{Config: common, Region: s.AWS.Region, AccessKeyID: s.AWS.AccessKeyID,
 			SecretAccessKey: s.AWS.SecretAccessKey.Reveal(), OriginationIdentity: s.AWS.OriginationIdentity,
-			ConfigurationSet: s.AWS.ConfigurationSet, TopicARN: s.AWS.TopicARN})
+			ConfigurationSet: s.AWS.ConfigurationSet, TopicARN: s.AWS.TopicARN, Clock: b.clock})
 	case "kannel":
 		common.BaseURL = s.Kannel.URL
 		return sms.NewKannel(sms.KannelConfig{Config: common, Username: s.Kannel.Username, Password: s.Kannel.Password.Reveal(),
