@@ -14,11 +14,11 @@ import (
 // maxIdentity bounds an identity key hash; WhatsApp's have twelve characters.
 const maxIdentity = 64
 
-// identifies says whether a report tells which WhatsApp account a message reached. Only arrival does: what comes with a
-// failure may be the hash of the account that it was kept from.
+// identifies says whether a report tells which WhatsApp account a message goes to. Meta's example tells it with "sent".
+// What comes with a failure may be the hash of the account that the message was kept from.
 func identifies(r Report) bool {
-	arrived := r.Status == storage.DeliveryDelivered || r.Status == storage.DeliveryRead
-	return arrived && !r.NotRequested && r.Channel == storage.WhatsApp && isIdentity(r.Identity)
+	onItsWay := r.Status == storage.DeliverySent || r.Status == storage.DeliveryDelivered || r.Status == storage.DeliveryRead
+	return onItsWay && !r.NotRequested && r.Channel == storage.WhatsApp && isIdentity(r.Identity)
 }
 
 func isIdentity(s string) bool {
@@ -66,11 +66,12 @@ func (s *Service) bindLate(ctx context.Context, c storage.Challenge) error {
 	return s.bindIdentity(ctx, c, ds)
 }
 
-// reached is the one account that messages of a challenge reached, with the newest message that did. Two accounts prove
-// neither: the passcode was the same in both.
+// reached is the one account that the messages of a verified challenge went to, with the newest of them: that the passcode
+// was entered proves that one arrived, whether or not its receipt has. Two accounts prove neither: the passcode was the
+// same in both.
 func (s *Service) reached(ds []storage.Delivery) (identity []byte, newest storage.Delivery, found bool) {
 	for _, d := range slices.Backward(ds) {
-		if len(d.Identity) == 0 {
+		if len(d.Identity) == 0 || d.State == storage.DeliveryFailed {
 			continue
 		}
 		opened, err := s.keys.Open(secret.IdentitySeal, d.ID, d.Identity)

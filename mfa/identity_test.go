@@ -82,9 +82,23 @@ func TestBindIdentity_AReceiptAfterTheEntryBindsToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wantBound("")
-	w.arrived(w.last(c), storage.DeliverySent, account) // it has reached nobody yet
-	w.wantBound("")
 	w.arrived(w.last(c), storage.DeliveryRead, account)
+	w.wantBound(account)
+	w.wantEvents(audit.IdentityBound, 1)
+}
+
+// Meta's own example of a status with an account is "sent", and what was entered has arrived.
+func TestBindIdentity_TheAccountToldWithSentIsBoundByTheEntry(t *testing.T) {
+	w := newWorld(t, binding)
+	c := w.begin()
+	w.work()
+	w.arrived(w.last(c), storage.DeliverySent, account)
+	w.wantBound("")
+	if _, err := w.enter(c, w.passcode(c)); err != nil {
+		t.Fatal(err)
+	}
+	w.wantBound(account)
+	w.arrived(w.last(c), storage.DeliveryDelivered, otherAccount)
 	w.wantBound(account)
 	w.wantEvents(audit.IdentityBound, 1)
 }
@@ -114,6 +128,11 @@ func TestBindIdentity_NothingIsBoundWhere(t *testing.T) {
 		}},
 		"the hash came with a failure": {run: func(w *world, c storage.Challenge) {
 			w.arrived(w.last(c), storage.DeliveryFailed, account)
+			_, _ = w.enter(c, w.passcode(c))
+		}},
+		"the message was sent, and failed": {run: func(w *world, c storage.Challenge) {
+			w.arrived(w.last(c), storage.DeliverySent, account)
+			w.arrived(w.last(c), storage.DeliveryFailed, "")
 			_, _ = w.enter(c, w.passcode(c))
 		}},
 		"the hash is none": {run: func(w *world, c storage.Challenge) {
