@@ -31,7 +31,8 @@ type day struct {
 
 func (tr *trouble) day(t *testing.T, switches string) *day {
 	t.Helper()
-	d := &day{trouble: tr, t: t, who: tr.Person("dora"), rp: tr.RelyingParty(harness.WebClient), browser: tr.Browser()}
+	in := tr.For(t)
+	d := &day{trouble: tr, t: t, who: in.Person("dora"), rp: in.RelyingParty(harness.WebClient), browser: in.Browser()}
 	d.who.Phone.Switch(switches)
 	d.again()
 	return d
@@ -194,7 +195,8 @@ func TestHandsetSwitches(t *testing.T) {
 			d.sent(0, 1)
 		}},
 		"identity changed: no SMS to whoever has the number now, and a high event": {`"identity_changed":true`, func(d *day) {
-			d.says("We couldn’t reach the number ending in", deadline)
+			d.says("We can’t send a code to this number now", deadline)
+			d.page.MustSay(d.t, "For your safety, no code can be sent to your number")
 			for _, offered := range []string{"Send it by SMS instead", "Send again"} {
 				if d.page.Offers(offered) {
 					d.t.Errorf("the page offers %q", offered)

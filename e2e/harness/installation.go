@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -32,6 +31,12 @@ type Options struct {
 	Webhook string
 	// DeliverAfter is how long messages take; 10 ms when zero.
 	DeliverAfter time.Duration
+	// Carriers are those of SMS in their order: twilio alone when empty. The handset plays all of them.
+	Carriers []string
+	// Routes are sms.routes, as YAML: {DE: [vonage]}.
+	Routes string
+	// Internal opens the internal listener, for [Installation.Metric].
+	Internal bool
 }
 
 // Installation is one configured provider with its database and its handset, running or not. The handset lives in the
@@ -44,25 +49,23 @@ type Installation struct {
 	HandsetURL string
 
 	environment []string
-	called      map[string]*atomic.Int64 // by channel
+	calls       *calls
+	clock       *ahead
 	t           testing.TB
 }
 
-// The carriers' accounts; the handset holds the other end of both.
-const (
-	phoneNumberID = "106000000000001"
-	metaToken     = "EAAe2eAccessTokenOfTheTestAccount0123456789"
-	appSecret     = "5b1f0c9d3e7a48269c0d1e2f3a4b5c6d"
-	verifyToken   = "a-verify-token-for-the-tests-only-42"
-	twilioSID     = "AC5ef8732a3c49700934481addd5ce1659"
-	twilioToken   = "1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f"
-)
+// For is the installation for a subtest: what goes wrong there ends it and not the whole test.
+func (in *Installation) For(t testing.TB) *Installation {
+	other := *in
+	other.t = t
+	return &other
+}
 
 // Install makes an installation: free ports, a configuration file, a fresh database when the first provider starts.
 func Install(t testing.TB, o Options) *Installation {
 	t.Helper()
 	address := Loopback(Ports(t, 1))
-	in := &Installation{Issuer: "http://" + address, ConfigFile: filepath.Join(t.TempDir(), "parola.yaml"), t: t}
+	in := &Installation{Issuer: "http://" + address, ConfigFile: filepath.Join(t.TempDir(), "parola.yaml"), clock: new(ahead), t: t}
 	webhook := o.Webhook
 	if webhook == "" {
 		webhook = in.Issuer + "/webhooks/whatsapp"
@@ -71,29 +74,7 @@ func Install(t testing.TB, o Options) *Installation {
 		o.DeliverAfter = 10 * time.Millisecond
 	}
 	in.startHandset(webhook, o.DeliverAfter)
-	database := fmt.Sprintf("{driver: sqlite, path: %q, synchronous: NORMAL}", filepath.Join(filepath.Dir(in.ConfigFile), "parola.db"))
-	if o.DSN != "" {
-		database = fmt.Sprintf("{driver: postgres, dsn: %q, max_connections: 20}", o.DSN)
-	}
-	root := make([]byte, 32)
-	_, _ = rand.Read(root)
-	document := fmt.Sprintf(`issuer: %s
-service_name: Parola e2e
-server: {listen: "%s", internal_listen: "", stop_within: 3s}
-database: %s
-secrets: {root: %q}
-whatsapp: {base_url: %s, phone_number_id: "%s", access_token: %s, app_secret: %s, verify_token: %s}
-sms:
-  carriers: [twilio]
-  twilio: {base_url: %s, account_sid: %s, auth_token: %s, from: "+12025550123"}
-mfa: {countries: [all], country_failures: 1000, template_ttl: 1s, offer_sms_after: 0s, resend_after: 1s, circuit_failures: 1000}
-limits: {sends_per_number_hour: 1000, sends_per_number_day: 5000, sends_per_source_hour: 100000, sends_per_client_hour: 100000,
-  sends_per_hour: 100000, sends_per_prefix_hour: 100000, spend_per_prefix_day: 100000, spend_per_country_day: 100000,
-  spend_per_source_day: 100000, spend_per_day: 100000, passwords_per_source_hour: 100000, requests_per_source_minute: 100000}
-fraud: {mode: observe}
-log: {level: debug, format: json}
-`, in.Issuer, address, database, base64.StdEncoding.EncodeToString(root), in.HandsetURL, phoneNumberID, metaToken, appSecret,
-		verifyToken, in.HandsetURL, twilioSID, twilioToken)
+	document := in.document(address, o)
 	in.environment = o.Environment
 	config, err := app.Load(app.Defaults(), []byte(document), app.Source{LookupEnv: in.lookUp, Environ: o.Environment})
 	if err != nil {
@@ -107,6 +88,32 @@ log: {level: debug, format: json}
 	return in
 }
 
+// document is the configuration. Limits are raised, and circuits left closed, for tests that are about something else.
+func (in *Installation) document(address string, o Options) string {
+	database := fmt.Sprintf("{driver: sqlite, path: %q, synchronous: NORMAL}", filepath.Join(filepath.Dir(in.ConfigFile), "parola.db"))
+	if o.DSN != "" {
+		database = fmt.Sprintf("{driver: postgres, dsn: %q, max_connections: 20}", o.DSN)
+	}
+	root := make([]byte, 32)
+	_, _ = rand.Read(root)
+	internal := ""
+	if o.Internal {
+		internal = Loopback(Ports(in.t, 1))
+	}
+	return fmt.Sprintf(`issuer: %s
+service_name: Parola e2e
+server: {listen: "%s", internal_listen: "%s", stop_within: 3s}
+database: %s
+secrets: {root: %q}
+%smfa: {countries: [all], country_failures: 1000, template_ttl: 1s, offer_sms_after: 0s, resend_after: 1s, circuit_failures: 1000}
+limits: {sends_per_number_hour: 1000, sends_per_number_day: 5000, sends_per_source_hour: 100000, sends_per_client_hour: 100000,
+  sends_per_hour: 100000, sends_per_prefix_hour: 100000, spend_per_prefix_day: 100000, spend_per_country_day: 100000,
+  spend_per_source_day: 100000, spend_per_day: 100000, passwords_per_source_hour: 100000, requests_per_source_minute: 100000}
+fraud: {mode: observe}
+log: {level: debug, format: json}
+`, in.Issuer, address, internal, database, base64.StdEncoding.EncodeToString(root), in.accounts(o))
+}
+
 // lookUp is os.LookupEnv for the environment of the installation.
 func (in *Installation) lookUp(name string) (string, bool) {
 	for _, pair := range in.environment {
@@ -116,46 +123,6 @@ func (in *Installation) lookUp(name string) (string, bool) {
 	}
 	return "", false
 }
-
-func (in *Installation) startHandset(webhook string, deliverAfter time.Duration) {
-	t := in.t
-	template := handset.DefaultTemplate
-	template.TTL = time.Second
-	var err error
-	in.Handset, err = handset.New(handset.Config{
-		PhoneNumberID: phoneNumberID, AccessToken: metaToken, AppSecret: appSecret, WebhookURL: webhook,
-		Templates: []handset.Template{template}, PairRateOff: true, AccountSID: twilioSID, AuthToken: twilioToken,
-		DeliverAfter: deliverAfter,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in.called = map[string]*atomic.Int64{"whatsapp": new(atomic.Int64), "sms": new(atomic.Int64)}
-	server := httptest.NewServer(in.counting(in.Handset))
-	in.HandsetURL = server.URL
-	t.Cleanup(func() {
-		_ = in.Handset.Close()
-		server.CloseClientConnections()
-		server.Close()
-	})
-}
-
-// counting counts what the carriers are asked to send, whatever they answer.
-func (in *Installation) counting(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/messages"):
-			in.called["whatsapp"].Add(1)
-		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/Messages.json"):
-			in.called["sms"].Add(1)
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// Calls is how often the carrier of a channel was asked to send, over all numbers, including what it refused or left
-// without an answer.
-func (in *Installation) Calls(channel string) int { return int(in.called[channel].Load()) }
 
 // Person is somebody who can sign in.
 type Person struct {
@@ -169,10 +136,20 @@ var people atomic.Int64
 func (in *Installation) Person(name string) Person {
 	in.t.Helper()
 	n := people.Add(1)
-	p := Person{Username: fmt.Sprintf("%s%d", name, n), Password: "tulip harbour lantern",
-		Phone: NewPhone(in.t, in.HandsetURL, fmt.Sprintf("+39347%07d", 1234500+n))}
+	return in.add(fmt.Sprintf("%s%d", name, n), fmt.Sprintf("+39347%07d", 1234500+n))
+}
+
+// PersonAt adds somebody with this number.
+func (in *Installation) PersonAt(name, number string) Person {
+	in.t.Helper()
+	return in.add(fmt.Sprintf("%s%d", name, people.Add(1)), number)
+}
+
+func (in *Installation) add(username, number string) Person {
+	in.t.Helper()
+	p := Person{Username: username, Password: "tulip harbour lantern", Phone: NewPhone(in.t, in.HandsetURL, number)}
 	in.importing(func(ctx context.Context, b *app.Base) (app.ImportReport, error) {
-		return b.ImportUsers(ctx, encode(in.t, []map[string]any{{"username": p.Username, "password": p.Password, "name": name,
+		return b.ImportUsers(ctx, encode(in.t, []map[string]any{{"username": p.Username, "password": p.Password, "name": username,
 			"email": p.Username + "@example.test", "phone_number": p.Phone.Number, "phone_number_verified": true}}), app.ImportOptions{})
 	})
 	return p
@@ -210,24 +187,32 @@ func (in *Installation) addClients() {
 	})
 }
 
-// importing opens the installation as a command does, beside a provider that may be running.
-func (in *Installation) importing(add func(context.Context, *app.Base) (app.ImportReport, error)) {
+// Command does what a command line does, beside a provider that may be running.
+func (in *Installation) Command(do func(context.Context, *app.Base) error) {
 	t := in.t
 	t.Helper()
-	base, err := app.Open(context.Background(), in.Config, app.Options{Release: "e2e"})
+	base, err := app.Open(context.Background(), in.Config, app.Options{Release: "e2e", Clock: in.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer base.Close()
-	report, err := add(context.Background(), base)
-	if err != nil {
+	if err := do(context.Background(), base); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range report.Entries {
-		if e.Result != app.ImportAdded {
-			t.Fatalf("import %s: %s %s", e.Name, e.Result, e.Reason)
+}
+
+func (in *Installation) importing(add func(context.Context, *app.Base) (app.ImportReport, error)) {
+	t := in.t
+	t.Helper()
+	in.Command(func(ctx context.Context, b *app.Base) error {
+		report, err := add(ctx, b)
+		for _, e := range report.Entries {
+			if e.Result != app.ImportAdded {
+				t.Fatalf("import %s: %s %s", e.Name, e.Result, e.Reason)
+			}
 		}
-	}
+		return err
+	})
 }
 
 // RelyingParty is one of the clients.
@@ -247,15 +232,11 @@ func (in *Installation) RelyingParty(id string) *RelyingParty {
 // no slow hash.
 func (in *Installation) WithNewSecret(id string) *RelyingParty {
 	in.t.Helper()
-	base, err := app.Open(context.Background(), in.Config, app.Options{Release: "e2e"})
-	if err != nil {
-		in.t.Fatal(err)
-	}
-	defer base.Close()
 	rp := in.RelyingParty(id)
-	if rp.Secret, _, err = base.RotateSecret(context.Background(), id, 0); err != nil {
-		in.t.Fatal(err)
-	}
+	in.Command(func(ctx context.Context, b *app.Base) (err error) {
+		rp.Secret, _, err = b.RotateSecret(ctx, id, 0)
+		return err
+	})
 	return rp
 }
 
@@ -271,7 +252,7 @@ func (in *Installation) Browser() *Browser {
 func (in *Installation) Node() (node *Installation, address string) {
 	in.t.Helper()
 	other := *in
-	other.Config.Server.Listen = Loopback(Ports(in.t, 1))
+	other.Config.Server.Listen, other.Config.Server.InternalListen = Loopback(Ports(in.t, 1)), ""
 	return &other, "http://" + other.Config.Server.Listen
 }
 
@@ -292,7 +273,7 @@ func (in *Installation) Run(observe func(op string)) *Provider {
 	p := &Provider{Installation: in, log: new(output)}
 	log := slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(context.Background())
-	base, err := app.Open(ctx, in.Config, app.Options{Release: "e2e", Log: log, Observe: observe})
+	base, err := app.Open(ctx, in.Config, app.Options{Release: "e2e", Log: log, Clock: in.clock, Observe: observe})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
 package harness
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -20,6 +20,7 @@ type Phone struct {
 // Message is one of a handset's messages: from GET /inbox, or with its states from GET /sent.
 type Message struct {
 	Channel  string `json:"channel"`
+	Carrier  string `json:"carrier"`
 	To       string `json:"to"`
 	Text     string `json:"text"`
 	Passcode string `json:"passcode"`
@@ -97,6 +98,12 @@ func (p *Phone) Tap() {
 	p.call(http.MethodPost, "/button", body, http.StatusNoContent)
 }
 
+// ChangeAccount puts another WhatsApp account behind the number.
+func (p *Phone) ChangeAccount() {
+	p.t.Helper()
+	p.call(http.MethodPost, "/identity", []byte(`{"phone":"`+p.Number+`"}`), http.StatusNoContent)
+}
+
 func (p *Phone) messages(path string) []Message {
 	p.t.Helper()
 	var all []Message
@@ -109,19 +116,25 @@ func (p *Phone) messages(path string) []Message {
 
 func (p *Phone) call(method, path string, body []byte, want int) []byte {
 	p.t.Helper()
-	req, err := http.NewRequest(method, p.handset+path, bytes.NewReader(body))
+	return ask(p.t, method, p.handset+path, string(body), want)
+}
+
+// ask makes a request with a JSON body.
+func ask(t testing.TB, method, address, body string, want int) []byte {
+	t.Helper()
+	req, err := http.NewRequest(method, address, strings.NewReader(body))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		p.t.Fatalf("ask the handset: %v", err)
+		t.Fatalf("%s %s: %v", method, address, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != want {
-		p.t.Fatalf("%s %s of the handset: %d, %v: %s", method, path, resp.StatusCode, err, answer)
+		t.Fatalf("%s %s: %d, %v: %s", method, address, resp.StatusCode, err, answer)
 	}
 	return answer
 }
