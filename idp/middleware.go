@@ -23,7 +23,7 @@ func (h *handler) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		agent := r.UserAgent()
 		ctx := reqinfo.With(r.Context(), reqinfo.Info{
-			CorrelationID: storage.NewID()[:16],
+			CorrelationID: storage.NewTimeID(h.Clock.Now())[:16],
 			Source:        limitKey(h.clientAddr(r)),
 			UserAgent:     strings.ToValidUTF8(agent[:min(len(agent), 256)], ""),
 		})

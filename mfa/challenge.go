@@ -111,7 +111,7 @@ func (s *Service) newChallenge(ctx context.Context, st Start, now time.Time) sto
 	rand.Read(nonce)
 	request := reqinfo.From(ctx)
 	return storage.Challenge{
-		ID: storage.NewID(), PersonID: st.PersonID, AuthRequestID: st.AuthRequestID, Purpose: st.Purpose,
+		ID: storage.NewTimeID(now), PersonID: st.PersonID, AuthRequestID: st.AuthRequestID, Purpose: st.Purpose,
 		Nonce: nonce, BrowserHash: st.BrowserHash, KeyID: s.keys.ID(),
 		ClientID: st.ClientID, CorrelationID: request.CorrelationID, SourceAddr: request.Source, Locale: st.Locale,
 		Policy:    s.settings.freeze(st.Policy),
@@ -182,7 +182,7 @@ func (s *Service) newDelivery(c storage.Challenge, before []storage.Delivery, ch
 		carrier = route[0] // whose circuit refuses it when its turn comes, unless it has closed by then
 	}
 	return storage.Delivery{
-		ID: storage.NewID(), ChallengeID: c.ID, Channel: ch, Carrier: carrier, Trigger: trigger,
+		ID: storage.NewTimeID(created), ChallengeID: c.ID, Channel: ch, Carrier: carrier, Trigger: trigger,
 		State: storage.DeliveryQueued, CreatedAt: created, DueAt: now, Cost: s.prices.Price(carrier, c.PhoneCountry, now),
 	}
 }

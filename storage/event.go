@@ -93,6 +93,8 @@ type Events interface {
 	SealEvents(ctx context.Context, seals []Seal) error
 	// SealedEvents returns sealed events in sequence order, after the given sequence, at most limit.
 	SealedEvents(ctx context.Context, afterSequence int64, limit int) ([]Event, error)
+	// SealedEventsOf returns the sealed events of several challenges up to a sequence, in sequence order.
+	SealedEventsOf(ctx context.Context, challengeIDs []string, upTo int64) ([]Event, error)
 	// LastSeal returns the highest sealed sequence and its hash; 0 and nil on an empty chain.
 	LastSeal(ctx context.Context) (sequence int64, hash []byte, err error)
 	InsertCheckpoint(ctx context.Context, c Checkpoint) error

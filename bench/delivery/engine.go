@@ -154,7 +154,7 @@ func (e *engine) fill(ctx context.Context, store storage.Store, keys *secret.Key
 func (e *engine) stepUp(ctx context.Context, i int) (storage.Challenge, time.Time, error) {
 	phone := e.phones[e.people[i].ID]
 	began := time.Now()
-	c, err := e.service.Start(ctx, mfa.Start{PersonID: e.people[i].ID, AuthRequestID: storage.NewID(), ClientID: "bench",
+	c, err := e.service.Start(ctx, mfa.Start{PersonID: e.people[i].ID, AuthRequestID: storage.NewTimeID(began), ClientID: "bench",
 		BrowserHash: []byte("a browser"), Purpose: storage.PurposeStepUp, Locale: "en", Phone: &phone, First: true})
 	return c, began, err
 }

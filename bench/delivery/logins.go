@@ -17,7 +17,7 @@ const loginsPerSecond = 10
 
 func installation(ctx context.Context, o options, people int) (*rig.Installation, *rig.Server, error) {
 	in, err := rig.Install(ctx, rig.Options{DSN: o.dsn, People: people, TemplateTTL: 30 * time.Second, NotEntered: time.Minute,
-		PasscodeLife: 5 * time.Minute, CallTimeout: 5 * time.Second, DeliverAfter: 50 * time.Millisecond})
+		PasscodeLife: 5 * time.Minute, CallTimeout: 5 * time.Second, DeliverAfter: 50 * time.Millisecond, Profile: o.profile})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,13 +38,15 @@ func logins(ctx context.Context, o options) ([]figure, error) {
 		return nil, err
 	}
 	defer in.Close()
-	defer server.Kill()
+	defer server.End()
 	hooks, err := in.TapWebhooks()
 	if err != nil {
 		return nil, err
 	}
 	defer hooks.Close()
-	if err := steadily(ctx, n, loginsPerSecond, func(ctx context.Context, i int) error { return login(ctx, in, i) }); err != nil {
+	if err := steadily(ctx, n, loginsPerSecond, func(ctx context.Context, i int) error {
+		return login(ctx, in, in.People[i], i%2 == 1)
+	}); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, in.LogTail(5))
 	}
 	time.Sleep(2 * time.Second) // the last receipts
@@ -63,9 +65,8 @@ func logins(ctx context.Context, o options) ([]figure, error) {
 }
 
 // login is one whole login, the passcode taken from whichever message arrives.
-func login(ctx context.Context, in *rig.Installation, i int) error {
-	p := in.People[i]
-	if i%2 == 1 {
+func login(ctx context.Context, in *rig.Installation, p rig.Person, noWhatsApp bool) error {
+	if noWhatsApp {
 		if err := in.Phones.SetSwitches(p.Phone, handset.Switches{NoWhatsApp: "webhook"}); err != nil {
 			return err
 		}

@@ -24,9 +24,9 @@ import (
 )
 
 type options struct {
-	dsn, only string
-	seconds   int
-	asJSON    bool
+	dsn, only, profile string
+	seconds            int
+	asJSON             bool
 }
 
 // figure is one line of the report.
@@ -50,6 +50,7 @@ func main() {
 	flag.StringVar(&o.dsn, "dsn", "", "PostgreSQL database `URL` instead of a new SQLite file; it must be empty")
 	flag.StringVar(&o.only, "only", "", "measure only this: socket, receipt, stepup, deadline or webhook")
 	flag.IntVar(&o.seconds, "seconds", 30, "how long each measurement takes")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write the server's CPU profile to this `file` (with --only socket, receipt or webhook)")
 	flag.BoolVar(&o.asJSON, "json", false, "report in JSON")
 	flag.Parse()
 	if err := run(ctx, o, os.Stdout); err != nil {

@@ -32,7 +32,7 @@ func webhooks(ctx context.Context, o options) ([]figure, error) {
 		return nil, err
 	}
 	defer in.Close()
-	defer server.Kill()
+	defer server.End()
 	marks, err := manyMessages(ctx, in, o.seconds*statusesPerSecond/3)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,9 @@ func webhooks(ctx context.Context, o options) ([]figure, error) {
 	)
 	var loginErr error
 	work.Go(func() {
-		loginErr = steadily(ctx, o.seconds*besides, besides, func(ctx context.Context, i int) error { return login(ctx, in, 2*(i/2)) })
+		loginErr = steadily(ctx, o.seconds*besides, besides, func(ctx context.Context, i int) error {
+			return login(ctx, in, in.People[i], false)
+		})
 	})
 	began := time.Now()
 	err = steadily(ctx, len(bodies), float64(statusesPerSecond)/statusesPerPost, func(ctx context.Context, i int) error {
@@ -86,12 +88,12 @@ func manyMessages(ctx context.Context, in *rig.Installation, n int) ([]string, e
 		err := store.InTx(ctx, func(ctx context.Context) error {
 			for range min(500, n-len(marks)) {
 				now := time.Now()
-				c := storage.Challenge{ID: storage.NewID(), PersonID: storage.NewID(), PhoneID: storage.NewID(), AuthRequestID: storage.NewID(),
+				c := storage.Challenge{ID: storage.NewTimeID(now), PersonID: storage.NewID(), PhoneID: storage.NewID(), AuthRequestID: storage.NewTimeID(now),
 					Purpose: storage.PurposeLogin, Nonce: make([]byte, 16), PhoneCountry: "IT", PhoneLastTwo: "00", Locale: "en",
 					CreatedAt: now, ExpiresAt: now.Add(30 * time.Minute), MaxTries: 5, DueAt: now.Add(30 * time.Minute),
 					Policy: storage.ChallengePolicy{Fallback: "allow", NotEntered: "send", NotDeliveredAfter: 20 * time.Minute,
 						NotEnteredAfter: 20 * time.Minute, MaxMessages: 4, WhatsAppFirst: true}}
-				d := storage.Delivery{ID: storage.NewID(), ChallengeID: c.ID, Channel: storage.WhatsApp, Carrier: "meta", Trigger: "first",
+				d := storage.Delivery{ID: storage.NewTimeID(now), ChallengeID: c.ID, Channel: storage.WhatsApp, Carrier: "meta", Trigger: "first",
 					State: storage.DeliveryAccepted, Calls: 1, CreatedAt: now, DueAt: now, SendingAt: now, AcceptedAt: now}
 				if err := store.InsertChallenge(ctx, c); err != nil {
 					return err

@@ -34,6 +34,8 @@ type Options struct {
 	People int
 	// TemplateTTL, NotEntered, PasscodeLife and CallTimeout are the settings of mfa by these names.
 	TemplateTTL, NotEntered, PasscodeLife, CallTimeout time.Duration
+	// Profile is a file for the server's CPU profile, written when the server is stopped.
+	Profile string
 	// DeliverAfter is how long the handset's messages are on their way.
 	DeliverAfter time.Duration
 }

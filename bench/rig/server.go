@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 	"time"
 
@@ -21,16 +22,33 @@ const childWord = "rig-server"
 
 // Child runs the server if this process was started as one, and does not return then.
 func Child() {
-	if len(os.Args) != 3 || os.Args[1] != childWord {
+	if len(os.Args) != 4 || os.Args[1] != childWord {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := serve(ctx, os.Args[2]); err != nil {
+	if err := profiled(os.Args[3], func() error { return serve(ctx, os.Args[2]) }); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// profiled runs f with a CPU profile written to a file; an empty name is none.
+func profiled(file string, f func() error) error {
+	if file == "" {
+		return f()
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return f()
 }
 
 func serve(ctx context.Context, configFile string) error {
@@ -75,7 +93,7 @@ func (in *Installation) StartServer(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cmd: exec.Command(self, childWord, in.configFile), ended: make(chan struct{})}
+	s := &Server{cmd: exec.Command(self, childWord, in.configFile, in.options.Profile), ended: make(chan struct{})}
 	s.cmd.Stderr = in.log
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start server: %w", err)
@@ -108,6 +126,13 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill() // it may have ended
 	<-s.ended
+}
+
+// End stops it if it will be stopped, and kills it otherwise: for the end of a measurement.
+func (s *Server) End() {
+	if s.Stop() != nil {
+		s.Kill()
+	}
 }
 
 // Stop ends it as an operator would, and says how it took that.

@@ -181,7 +181,7 @@ func savedForm(params storage.AuthRequestParams) url.Values {
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, client storage.Client, params storage.AuthRequestParams) error {
 	info, now := reqinfo.From(r.Context()), p.Clock.Now()
 	a := storage.AuthRequest{
-		ID: storage.NewID(), ClientID: client.ID, CorrelationID: info.CorrelationID,
+		ID: storage.NewTimeID(now), ClientID: client.ID, CorrelationID: info.CorrelationID,
 		CreatedAt: now, ExpiresAt: now.Add(p.Lifetimes.AuthRequest), Request: params,
 	}
 	if a.CorrelationID == "" {

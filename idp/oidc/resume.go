@@ -206,7 +206,7 @@ func (p *Provider) issueCode(ctx context.Context, client storage.Client, a stora
 	err = p.Store.InTx(ctx, func(ctx context.Context) error {
 		now := p.Clock.Now()
 		ex := &exchange{client: client, now: now, scopes: a.Request.Scopes, grant: storage.Grant{
-			ID: storage.NewID(), ClientID: client.ID, PersonID: s.PersonID, SessionID: s.ID, AuthRequestID: a.ID,
+			ID: storage.NewTimeID(now), ClientID: client.ID, PersonID: s.PersonID, SessionID: s.ID, AuthRequestID: a.ID,
 			CorrelationID: a.CorrelationID, Scopes: a.Request.Scopes, Audience: a.Request.Audience,
 			Login:     storage.GrantLogin{AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Channel: s.Channel},
 			CreatedAt: now, RefreshUntil: p.refreshUntil(a.Request.Scopes, s, now),

@@ -147,7 +147,7 @@ func (p *Provider) grantClient(ctx context.Context, ex *exchange, request fosite
 		return err
 	}
 	ex.grant = storage.Grant{
-		ID: storage.NewID(), ClientID: ex.client.ID, CorrelationID: reqinfo.From(ctx).CorrelationID,
+		ID: storage.NewTimeID(ex.now), ClientID: ex.client.ID, CorrelationID: reqinfo.From(ctx).CorrelationID,
 		Scopes: ex.scopes, Audience: audience, CreatedAt: ex.now,
 		RefreshUntil: ex.now.Add(p.Lifetimes.AccessToken), // nothing of it outlives its one access token
 	}

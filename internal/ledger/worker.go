@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/parola-id/parola/internal/clock"
@@ -17,7 +18,7 @@ type Store interface {
 	storage.Leases
 	storage.Ledger
 	SealedEvents(ctx context.Context, afterSequence int64, limit int) ([]storage.Event, error)
-	ListEvents(ctx context.Context, f storage.EventFilter) ([]storage.Event, error)
+	SealedEventsOf(ctx context.Context, challengeIDs []string, upTo int64) ([]storage.Event, error)
 }
 
 // Config is what a Worker needs.
@@ -43,8 +44,8 @@ const (
 	leaseTime = 30 * time.Second
 	// readAtOnce bounds a batch.
 	readAtOnce = 1000
-	// mostEventsOfOne bounds what is read of one challenge: it has four messages with a handful of events each.
-	mostEventsOfOne = 1000
+	// challengesAtOnce bounds what is read of earlier events in one go: a challenge has four messages with a handful each.
+	challengesAtOnce = 200
 )
 
 // Worker fills the ledger. Any number of nodes may run one: a lease lets one of them work, and the cursor lets each event
@@ -172,28 +173,26 @@ func (w *Worker) count(ctx context.Context, from int64, events []storage.Event) 
 	for _, d := range deliveries {
 		k.deliveries[d.ChallengeID] = append(k.deliveries[d.ChallengeID], d)
 	}
-	var before []storage.Event
+	var kept []string
 	for _, c := range challenges {
 		k.challenges[c.ID] = c
-		earlier, err := w.earlier(ctx, c.ID, from)
-		if err != nil {
-			return counts{}, err
-		}
-		before = append(before, earlier...)
+		kept = append(kept, c.ID)
+	}
+	before, err := w.earlier(ctx, kept, from)
+	if err != nil {
+		return counts{}, err
 	}
 	return tally(events, before, k, w.Prices, w.SMSCarrier), nil
 }
 
-// earlier are the events of a challenge that are counted already.
-func (w *Worker) earlier(ctx context.Context, challengeID string, upTo int64) (before []storage.Event, err error) {
-	all, err := w.Store.ListEvents(ctx, storage.EventFilter{ChallengeID: challengeID, Limit: mostEventsOfOne})
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range all {
-		if e.Sequence > 0 && e.Sequence <= upTo && counted(e) {
-			before = append(before, e)
+// earlier are the events of challenges that are counted already.
+func (w *Worker) earlier(ctx context.Context, challengeIDs []string, upTo int64) (before []storage.Event, err error) {
+	for chunk := range slices.Chunk(challengeIDs, challengesAtOnce) {
+		all, err := w.Store.SealedEventsOf(ctx, chunk, upTo)
+		if err != nil {
+			return nil, err
 		}
+		before = append(before, slices.DeleteFunc(all, func(e storage.Event) bool { return !counted(e) })...)
 	}
 	return before, nil
 }

@@ -175,6 +175,24 @@ func testSeals(t *testing.T, db Database) {
 		same(t, got, many)
 		write(t, s, func(ctx context.Context) error { return s.SealEvents(ctx, nil) })
 	})
+	t.Run("the sealed events of several challenges, up to a number", func(t *testing.T) {
+		var told []storage.Event
+		for _, challenge := range []string{"one", "two", "one", "three", "two"} {
+			e := eventRecord(noon.Add(-time.Hour))
+			e.ChallengeID = challenge
+			told = append(told, e)
+		}
+		write(t, s, func(ctx context.Context) error { return s.AppendEvents(ctx, told...) })
+		seals := make([]storage.Seal, 4) // the fifth stays unsealed
+		for i := range seals {
+			seals[i] = seal(told[i], int64(2000+i))
+			told[i].Sequence, told[i].PrevHash, told[i].Hash = seals[i].Sequence, seals[i].PrevHash, seals[i].Hash
+		}
+		write(t, s, func(ctx context.Context) error { return s.SealEvents(ctx, seals) })
+		same(t, must(s.SealedEventsOf(ctx, []string{"two", "one", "four"}, 9999))(t), told[:3])
+		same(t, must(s.SealedEventsOf(ctx, []string{"one", "three"}, 2001))(t), told[:1])
+		same(t, len(must(s.SealedEventsOf(ctx, nil, 9999))(t)), 0)
+	})
 	t.Run("of eight sealers that take the same number exactly one succeeds", func(t *testing.T) {
 		open := must(s.UnsealedEvents(ctx, 8))(t)
 		won := make(chan bool, 8)

@@ -164,6 +164,15 @@ func (s *Store) SealedEvents(ctx context.Context, afterSequence int64, limit int
 		ORDER BY sequence LIMIT $2`, afterSequence, bounded(limit, 100, 10000))
 }
 
+// SealedEventsOf implements storage.Events.
+func (s *Store) SealedEventsOf(ctx context.Context, challengeIDs []string, upTo int64) ([]storage.Event, error) {
+	if len(challengeIDs) == 0 {
+		return nil, nil
+	}
+	return reading(scanEvent).all(ctx, s, selectEvents+`WHERE challenge_id <> '' AND `+s.dialect.among("challenge_id", "$1")+`
+		AND sequence <= $2 ORDER BY sequence`, listText(challengeIDs), upTo)
+}
+
 // LastSeal implements storage.Events.
 func (s *Store) LastSeal(ctx context.Context) (int64, []byte, error) {
 	type head struct {
