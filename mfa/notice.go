@@ -12,7 +12,7 @@ import (
 	"github.com/parola-id/parola/storage"
 )
 
-// noticeEvery is how often one person is told the same at most: whoever knows the password must not be able to have
+// noticeEvery is how often one person is told the same thing at most: whoever knows the password must not be able to have
 // us write to its owner all day.
 const noticeEvery = 24 * time.Hour
 
@@ -28,27 +28,31 @@ func (s *Service) notRequested(ctx context.Context, c *storage.Challenge, d stor
 	}
 	e := failed(deliveryEvent(ctx, audit.NotRequested, *c, d), "not_requested")
 	e.Data["challenge"] = string(endOf(*c))
-	if err := s.audit.Write(ctx, e); err != nil || !ended {
-		return err // the warning says that the sign-in was stopped, which would not be true of one that was over
+	if err := s.audit.Write(ctx, e); err != nil {
+		return err
 	}
-	return s.warnPerson(ctx, *c, d)
+	kind := storage.NoticeNotRequested
+	if !ended && c.End == storage.ChallengeVerified {
+		kind = storage.NoticeSignedIn
+	}
+	return s.warnPerson(ctx, *c, d, kind)
 }
 
 // warnPerson queues the answer to the tap, in the transaction of what it tells. It goes back on the channel of the tap,
 // whose window for free answers the tap has opened.
-func (s *Service) warnPerson(ctx context.Context, c storage.Challenge, d storage.Delivery) error {
+func (s *Service) warnPerson(ctx context.Context, c storage.Challenge, d storage.Delivery, kind storage.NoticeKind) error {
 	if s.warner == nil || d.Channel != storage.WhatsApp {
 		return nil
 	}
 	now := s.clock.Now()
-	bucket := s.throttle.Notes(audit.PersonWarned, c.PersonID)
+	bucket := s.throttle.Notes(audit.PersonWarned+"/"+string(kind), c.PersonID)
 	bucket.Interval, bucket.Burst = noticeEvery, 1
 	if full, err := s.store.Take(ctx, now, bucket); err != nil || full != nil {
 		return err
 	}
 	err := s.store.InsertNotice(ctx, storage.Notice{
 		ID: storage.NewID(), ChallengeID: c.ID, PersonID: c.PersonID, PhoneID: c.PhoneID, Channel: d.Channel, Carrier: d.Carrier,
-		Kind: storage.NoticeNotRequested, Locale: c.Locale, State: storage.DeliveryQueued, CreatedAt: now, DueAt: now,
+		Kind: kind, Locale: c.Locale, State: storage.DeliveryQueued, CreatedAt: now, DueAt: now,
 	})
 	if err != nil {
 		return err

@@ -112,8 +112,8 @@ func TestNotRequested_OneWarningPerPersonAndDay(t *testing.T) {
 	}
 }
 
-// The warning says that the sign-in was stopped.
-func TestNotRequested_NobodyIsToldThatASignInWasStoppedThatWasNot(t *testing.T) {
+// The worst news has words of its own: nobody is told that a sign-in was stopped that was not.
+func TestNotRequested_AfterTheSignInThePersonIsToldThatSomebodyIsIn(t *testing.T) {
 	w, told := newWarnedWorld(t, nil)
 	c := w.begin()
 	w.work()
@@ -125,8 +125,8 @@ func TestNotRequested_NobodyIsToldThatASignInWasStoppedThatWasNot(t *testing.T) 
 	if got := w.events(audit.NotRequested); len(got) != 1 || got[0].Data["challenge"] != "verified" {
 		t.Errorf("events %+v", got)
 	}
-	if len(told.numbers()) != 0 {
-		t.Error("warned")
+	if len(told.warned) != 1 || told.warned[0].Kind != storage.NoticeSignedIn {
+		t.Errorf("warned %+v", told.warned)
 	}
 }
 

@@ -8,8 +8,11 @@ import (
 // NoticeKind says what a person is told.
 type NoticeKind string
 
-// NoticeNotRequested answers "I didn't request a code": the login was stopped, and somebody knows the password.
-const NoticeNotRequested NoticeKind = "not_requested"
+// The kinds answer "I didn't request a code": somebody knows the password.
+const (
+	NoticeNotRequested NoticeKind = "not_requested" // the login goes no further
+	NoticeSignedIn     NoticeKind = "signed_in"     // the passcode had been entered before: somebody is in
+)
 
 // Notice is a message to a person's phone that carries no passcode. Like a delivery it is a row that is claimed, so that a
 // killed process loses none; unlike one it is never repeated on another channel. States are those of deliveries: queued,
