@@ -39,7 +39,7 @@ func (cmd circuitList) Run(c *invocation) error {
 			c.printf("every circuit is closed: nothing keeps messages from getting out\n")
 			return nil
 		}
-		rows := [][]string{{"CIRCUIT", "STATE", "REASON", "SINCE", "PROBED"}}
+		rows := [][]string{{"CIRCUIT", "STATE", "REASON", "SINCE", "NEXT PROBE"}}
 		for _, s := range list {
 			rows = append(rows, []string{s.Name, s.State, s.Reason, when(s.OpenedAt), when(s.ProbedAt)})
 		}
@@ -49,11 +49,12 @@ func (cmd circuitList) Run(c *invocation) error {
 
 type circuitHold struct {
 	Name string `arg:"" help:"carrier/NAME, country/CHANNEL/COUNTRY or template/LANGUAGE."`
+	asJSON
 }
 
 // Help teaches.
 func (circuitHold) Help() string {
-	return `With WhatsApp's carrier held, passcodes go by SMS at once; with an SMS carrier held, the next one of the route is used.
+	return `With WhatsApp's carrier (meta) held, passcodes go by SMS at once; with an SMS carrier held, the next one of the route is used; with a template's language held, people get another language. It stays until you close it: no probe and no carrier's word ends it.
 
 Examples:
 
@@ -69,6 +70,9 @@ func (cmd circuitHold) Run(c *invocation) error {
 		if err := b.HoldCircuit(ctx, cmd.Name); err != nil {
 			return err
 		}
+		if cmd.JSON {
+			return c.printJSON(map[string]string{"circuit": cmd.Name, "state": "held"})
+		}
 		c.printf("%s is held: no message is sent there until it is closed\n", cmd.Name)
 		return nil
 	})
@@ -76,6 +80,7 @@ func (cmd circuitHold) Run(c *invocation) error {
 
 type circuitClose struct {
 	Name string `arg:"" help:"As parola circuit list shows it."`
+	asJSON
 }
 
 // Help teaches.
@@ -92,6 +97,9 @@ func (cmd circuitClose) Run(c *invocation) error {
 	return c.withBase(func(ctx context.Context, b *app.Base) error {
 		if err := b.CloseCircuit(ctx, cmd.Name); err != nil {
 			return err
+		}
+		if cmd.JSON {
+			return c.printJSON(map[string]string{"circuit": cmd.Name, "state": "closed"})
 		}
 		c.printf("%s is closed: messages are sent there again\n", cmd.Name)
 		return nil

@@ -16,9 +16,9 @@ type deliveryReport struct {
 	Until   string   `placeholder:"DAY" help:"Last day (UTC); today when absent."`
 	By      []string `default:"day,channel" help:"What to group by, of day, country, channel, carrier, language; \"none\" for one line."`
 	Country string   `placeholder:"CC" help:"Only this country (ISO 3166-1)."`
-	Channel string   `enum:",whatsapp,sms" default:"" help:"Only whatsapp or sms."`
+	Channel string   `enum:",whatsapp,sms" default:"" placeholder:"CHANNEL" help:"Only whatsapp or sms."`
 	Carrier string   `placeholder:"NAME" help:"Only this carrier."`
-	Format  string   `enum:"table,csv,json" default:"table" help:"table, csv or json."`
+	Format  string   `enum:"table,csv,json" default:"table" placeholder:"FORMAT" help:"table (when absent), csv or json."`
 	asJSON
 }
 
@@ -51,6 +51,9 @@ func (cmd deliveryReport) Run(c *invocation) error {
 			return r.WriteJSON(c.stdout)
 		case cmd.Format == "csv":
 			return r.WriteCSV(c.stdout)
+		case len(r.Rows) == 0:
+			c.printf("no message was sent from %s to %s\n", r.Since, r.Until)
+			return nil
 		default:
 			return r.WriteTable(c.stdout)
 		}

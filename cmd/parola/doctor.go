@@ -15,14 +15,16 @@ type doctorCommand struct {
 
 // Help teaches.
 func (doctorCommand) Help() string {
-	return `Looks at everything that makes passcodes not arrive, without sending one: the token and its scopes, the business number and its quality, the template in each language, the webhook with a signed round trip to our own address, the SMS carriers' credentials, senders and callback URLs, the clocks, the fallback, open circuits. It says what to do about each fault. Run it where parola serve runs, with the same configuration, while the server runs.
+	return `Looks at everything that makes passcodes not arrive, without sending one: the token and its scopes, the business number and its quality, the template in each language, the webhook with a signed round trip to our own address, the SMS carriers' credentials, senders and callback URLs, the clocks, the fallback, open circuits. It says what to do about each fault, and changes nothing but the audit log, where the server notes a forged webhook that it must refuse. Run it where parola serve runs, with the same configuration, while the server runs.
 
 The exit status is 0 when nothing failed, 1 when something did (with --strict also when there is a warning), 2 when it could not look.
 
 Examples:
 
     parola doctor
-    parola doctor --json --strict`
+    parola doctor --json --strict
+
+Next: docs/operations.md says more about each fault.`
 }
 
 // errUnwell says that the findings, which have been printed, are not all good.

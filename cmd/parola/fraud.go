@@ -24,7 +24,7 @@ Example:
 
     parola fraud list
 
-Next: parola fraud allow +39333, or parola fraud block country:AZ.`
+Next: parola fraud allow +393331, or parola fraud block country:AZ.`
 }
 
 // Run lists.
@@ -50,16 +50,23 @@ func (cmd fraudList) Run(c *invocation) error {
 }
 
 type fraudSubject struct {
-	Subject string `arg:"" help:"A prefix like +39333, or country:CC."`
-	Edge    string `enum:",sms,instant" default:"" help:"Only sms or instant; both when absent."`
+	Subject string `arg:"" help:"A prefix (a number without its last six digits, like +393331), a whole number, or a country like country:AZ."`
+	Edge    string `enum:",sms,instant" default:"" placeholder:"EDGE" help:"Only sms (every SMS) or instant (SMS at once, to numbers without WhatsApp); both when absent."`
+	asJSON
 }
 
+// overrule says word about the subject; done tells what this means, for the subject and which SMS are meant.
 func (s fraudSubject) overrule(c *invocation, word, done string) error {
 	return c.withBase(func(ctx context.Context, b *app.Base) error {
-		if err := b.Overrule(ctx, s.Subject, s.Edge, word); err != nil {
+		subject, err := b.Overrule(ctx, s.Subject, s.Edge, word)
+		if err != nil {
 			return err
 		}
-		c.printf(done, printable(s.Subject))
+		if s.JSON {
+			return c.printJSON(map[string]string{"subject": subject, "edge": s.Edge, "override": word})
+		}
+		which := map[string]string{"": "SMS", "sms": "SMS on the edge sms", "instant": "SMS at once, to numbers without WhatsApp,"}[s.Edge]
+		c.printf(done, which, printable(subject))
 		return nil
 	})
 }
@@ -68,33 +75,38 @@ type fraudAllow struct{ fraudSubject }
 
 // Help teaches.
 func (fraudAllow) Help() string {
-	return `Budgets in money (limits.spend_*) still hold.
+	return `Your word for a prefix stands over your word for its country. It is about exactly this prefix, +393331 for +39 333 123 4567; of a whole number the last six digits are cut off. Budgets in money (limits.spend_*) still hold.
 
-Example:
+Examples:
 
-    parola fraud allow +39333`
+    parola fraud allow +393331
+    parola fraud allow "+39 333 123 4567" --edge instant
+
+Next: parola fraud clear +393331, when the numbers may decide again.`
 }
 
 // Run allows.
 func (cmd fraudAllow) Run(c *invocation) error {
-	return cmd.overrule(c, "allow", "SMS to %s are sent whatever the numbers say\n")
+	return cmd.overrule(c, "allow", "%s to %s are sent whatever the numbers say\n")
 }
 
 type fraudBlock struct{ fraudSubject }
 
 // Help teaches.
 func (fraudBlock) Help() string {
-	return `WhatsApp still works there. A country that you do not serve at all is left out of mfa.countries instead.
+	return `WhatsApp still works there. A country that you do not serve at all is left out of mfa.countries instead. A prefix is meant exactly, +393331 for +39 333 123 4567.
 
 Examples:
 
-    parola fraud block +99450
-    parola fraud block country:AZ --edge instant`
+    parola fraud block +994501
+    parola fraud block country:AZ --edge instant
+
+Next: parola fraud clear +994501, when the numbers may decide again.`
 }
 
 // Run blocks.
 func (cmd fraudBlock) Run(c *invocation) error {
-	return cmd.overrule(c, "block", "no SMS is sent to %s\n")
+	return cmd.overrule(c, "block", "%s to %s are not sent\n")
 }
 
 type fraudClear struct{ fraudSubject }
@@ -103,10 +115,12 @@ type fraudClear struct{ fraudSubject }
 func (fraudClear) Help() string {
 	return `Example:
 
-    parola fraud clear +39333`
+    parola fraud clear +393331
+
+Next: parola fraud list shows what the numbers say.`
 }
 
 // Run clears.
 func (cmd fraudClear) Run(c *invocation) error {
-	return cmd.overrule(c, "", "the numbers decide about %s\n")
+	return cmd.overrule(c, "", "%s to %s: the numbers decide\n")
 }

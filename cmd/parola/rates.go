@@ -41,6 +41,10 @@ func (cmd ratesShow) Run(c *invocation) error {
 		if cmd.JSON {
 			return c.printJSON(list)
 		}
+		if len(list) == 0 {
+			c.printf("there is no card of %s; the one of \"sms\" stands for SMS carriers without their own\n", printable(cmd.Carrier))
+			return nil
+		}
 		rows := [][]string{{"CARRIER", "VALID FROM", "COUNTRY", "PRICE", "CURRENCY", "SOURCE"}}
 		for _, r := range list {
 			source := "loaded " + when(r.LoadedAt)
@@ -101,11 +105,14 @@ func (cmd ratesReplace) Run(c *invocation) error {
 type ratesRemove struct {
 	Carrier   string `arg:"" help:"The carrier's name."`
 	ValidFrom string `arg:"" help:"The card's first day."`
+	asJSON
 }
 
 // Help teaches.
 func (ratesRemove) Help() string {
-	return `Example:
+	return `The card before it holds again, or the planning figures.
+
+Example:
 
     parola rates remove twilio 2026-12-01`
 }
@@ -116,7 +123,10 @@ func (cmd ratesRemove) Run(c *invocation) error {
 		if err := b.RemoveRates(ctx, cmd.Carrier, cmd.ValidFrom); err != nil {
 			return err
 		}
-		c.printf("removed\n")
+		if cmd.JSON {
+			return c.printJSON(map[string]string{"carrier": cmd.Carrier, "valid_from": cmd.ValidFrom, "state": "removed"})
+		}
+		c.printf("the card of %s from %s is removed; what it priced keeps its price\n", printable(cmd.Carrier), printable(cmd.ValidFrom))
 		return nil
 	})
 }

@@ -20,6 +20,9 @@ import (
 //	file NAME MODE       writes the lines that follow, up to one that says "end", into ${DIR}/NAME
 //	session NAME         gives a person a session and a grant; keeps SID and GRANT
 //	seal                 seals the audit log, as a server does; tamper SQL changes the database behind its back
+//	handset              has the handset stand in for Meta and Twilio; ask METHOD PATH BODY calls its own API
+//	serve                runs the provider until the script ends
+//	count DAY …          adds messages to the ledger (see script.count)
 //	env NAME VALUE       sets a variable of the environment; unset NAME removes it
 //
 // ${DIR} is the script's own directory; the configuration is ${DIR}/parola.yaml.
@@ -134,6 +137,15 @@ func (s *script) step(verb, rest string) {
 		s.stdin = strings.ReplaceAll(rest, `\n`, "\n")
 	case "session":
 		s.vars["SID"], s.vars["GRANT"] = s.signIn(rest)
+	case "handset":
+		s.startHandset()
+	case "ask":
+		s.mustHaveSucceeded()
+		s.ask(rest)
+	case "serve":
+		s.serve()
+	case "count":
+		s.count(rest)
 	case "seal":
 		s.seal()
 	case "tamper":

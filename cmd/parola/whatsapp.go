@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,9 +25,9 @@ type whatsAppTemplate struct {
 
 // templateFlags say what differs from the configuration.
 type templateFlags struct {
-	Name                     string        `placeholder:"NAME" help:"Instead of whatsapp.template."`
-	Language                 []string      `placeholder:"LANG" help:"In Meta's spelling, like pt_BR; instead of whatsapp.languages or those of the pages. Repeat it."`
-	Expiry                   time.Duration `placeholder:"DURATION" help:"Told under the text; instead of mfa.passcode_life."`
+	Name                     string        `placeholder:"NAME" help:"Its name; whatsapp.template when absent."`
+	Language                 []string      `placeholder:"LANG" help:"A language in Meta's spelling, like pt_BR; may be repeated. When absent, whatsapp.languages, or all that the pages speak."`
+	Expiry                   time.Duration `placeholder:"DURATION" help:"How long the text says that the code is good; mfa.passcode_life when absent."`
 	NoSecurityRecommendation bool          `help:"Leave out \"do not share this code\"."`
 }
 
@@ -36,7 +37,7 @@ func (f templateFlags) wish() app.TemplateWish {
 
 type templateCreate struct {
 	templateFlags
-	TTL    time.Duration `name:"ttl" placeholder:"DURATION" help:"How long WhatsApp keeps trying, 30s to 15m; instead of mfa.template_ttl."`
+	TTL    time.Duration `name:"ttl" placeholder:"DURATION" help:"How long WhatsApp keeps trying, 30s to 15m; mfa.template_ttl when absent."`
 	Button string        `placeholder:"TEXT" help:"The button's text, in every language; Meta's own words when absent."`
 	Update bool          `help:"Change templates that exist already, too. Meta looks at them again."`
 	asJSON
@@ -59,30 +60,54 @@ func (cmd templateCreate) Run(c *invocation) error {
 	w := cmd.wish()
 	w.TTL, w.ButtonText, w.Update = cmd.TTL, cmd.Button, cmd.Update
 	return c.withBase(func(ctx context.Context, b *app.Base) error {
-		created, err := b.CreateTemplate(ctx, w)
-		if err != nil {
-			return err
+		created, failed := b.CreateTemplate(ctx, w)
+		if failed != nil && len(created) == 0 {
+			return failed
 		}
-		refused := 0
-		rows := [][]string{{"LANGUAGE", "STATUS", "ID", "REFUSED BECAUSE"}}
-		for _, t := range created {
-			row := []string{t.Language, t.Status, t.ID, ""}
-			if t.Refused != nil {
-				refused++
-				row[3] = strings.TrimSpace(t.Refused.Message + " " + t.Refused.Advice)
-			}
-			rows = append(rows, row)
-		}
+		var err error
 		if cmd.JSON {
 			err = c.printJSON(created)
 		} else {
-			err = c.table(rows)
+			err = c.printCreated(created)
 		}
-		if err == nil && refused > 0 {
+		refused := 0
+		for _, t := range created {
+			if t.Refused != nil {
+				refused++
+			}
+		}
+		if err = errors.Join(failed, err); err == nil && refused > 0 {
 			err = fmt.Errorf("Meta refused %d of %d languages", refused, len(created))
 		}
 		return err
 	})
+}
+
+// printCreated prints what came of each language, and each reason for a refusal once.
+func (c *invocation) printCreated(created []app.WhatsAppCreation) error {
+	rows := [][]string{{"LANGUAGE", "STATUS", "CATEGORY", "ID"}}
+	var reasons []string
+	languages := map[string][]string{}
+	for _, t := range created {
+		if t.Refused == nil {
+			rows = append(rows, []string{t.Language, t.Status, t.Category, t.ID})
+			continue
+		}
+		rows = append(rows, []string{t.Language, "refused", "", ""})
+		reason := printable(fmt.Sprintf("(%d) %s", t.Refused.Code, t.Refused.Message))
+		if t.Refused.Advice != "" {
+			reason += "\n        → " + printable(t.Refused.Advice)
+		}
+		if languages[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		languages[reason] = append(languages[reason], t.Language)
+	}
+	err := c.table(rows)
+	for _, reason := range reasons {
+		c.printf("\nrefused in %s: %s\n", strings.Join(languages[reason], ", "), reason)
+	}
+	return err
 }
 
 type templateList struct {
@@ -189,7 +214,7 @@ type webhookSubscribe struct {
 func (webhookSubscribe) Help() string {
 	return `Without a subscription Meta sends nothing: no receipt, no news of the account. It is needed once per WhatsApp Business Account. With --here Meta asks our address for the handshake at once, so that the server must run.
 
-The fields are chosen on the app's page: messages, and those that become events and alarms here: message_template_status_update, message_template_quality_update, template_category_update, phone_number_quality_update, account_update, account_review_update, account_alerts, security.
+Which webhooks Meta sends is chosen on the app's page, WhatsApp, Configuration, Webhook fields: messages, and those that become events and alarms here: message_template_status_update, message_template_quality_update, template_category_update, phone_number_quality_update, account_update, account_review_update, account_alerts, security.
 
 Examples:
 

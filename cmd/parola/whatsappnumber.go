@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -22,7 +24,9 @@ type numberStatus struct{ asJSON }
 
 // Help teaches.
 func (numberStatus) Help() string {
-	return `Example:
+	return `Shows what Meta says of the number. It can send when its status is CONNECTED and "can send" says AVAILABLE. The limit is how many people it may write to in 24 hours.
+
+Example:
 
     parola whatsapp number status
 
@@ -63,16 +67,25 @@ type pinFlag struct {
 	PIN string `name:"pin" placeholder:"DIGITS" help:"Six digits; read from standard input when absent."`
 }
 
+// read takes one line, so that somebody who types it need not end the input.
 func (f pinFlag) read(c *invocation) (string, error) {
 	if f.PIN != "" {
 		return f.PIN, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(c.stdin, maxPasswordInput))
-	if err != nil {
+	fmt.Fprint(c.stderr, "PIN of six digits: ")
+	line, err := bufio.NewReader(io.LimitReader(c.stdin, maxPasswordInput)).ReadString('\n')
+	fmt.Fprintln(c.stderr)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read PIN: %w", err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	if line = strings.TrimSpace(line); line == "" {
+		return "", misuse("no PIN: give --pin, or the PIN on standard input")
+	}
+	return line, nil
 }
+
+// switchOff says what no command can do.
+const switchOff = "two-step verification is on with this PIN; it can be switched off in WhatsApp Manager only: Account tools, Phone numbers, the number's settings, Two-step verification"
 
 type numberRegister struct {
 	pinFlag
@@ -86,9 +99,10 @@ func (numberRegister) Help() string {
 
 ` + pinNote + `
 
-Example:
+Examples:
 
     parola whatsapp number register --pin 482913
+    pass show whatsapp-pin | parola whatsapp number register
 
 Next: parola whatsapp number status.`
 }
@@ -99,7 +113,7 @@ func (cmd numberRegister) Run(c *invocation) error {
 	if err != nil {
 		return err
 	}
-	return c.atMeta(cmd.JSON, "the number is registered", func(ctx context.Context, b *app.Base) error { return b.RegisterNumber(ctx, pin, cmd.Region) })
+	return c.atMeta(cmd.JSON, "the number is registered; "+switchOff, func(ctx context.Context, b *app.Base) error { return b.RegisterNumber(ctx, pin, cmd.Region) })
 }
 
 type numberSetPIN struct {
@@ -122,7 +136,7 @@ func (cmd numberSetPIN) Run(c *invocation) error {
 	if err != nil {
 		return err
 	}
-	return c.atMeta(cmd.JSON, "the PIN is set", func(ctx context.Context, b *app.Base) error { return b.SetNumberPIN(ctx, pin) })
+	return c.atMeta(cmd.JSON, "the PIN is set; "+switchOff, func(ctx context.Context, b *app.Base) error { return b.SetNumberPIN(ctx, pin) })
 }
 
 type numberRequestCode struct {
@@ -150,13 +164,15 @@ func (cmd numberRequestCode) Run(c *invocation) error {
 }
 
 type numberVerifyCode struct {
-	Code string `arg:"" help:"The code that came."`
+	Code string `arg:"" help:"The six digits that came."`
 	asJSON
 }
 
 // Help teaches.
 func (numberVerifyCode) Help() string {
-	return `Example:
+	return `Ends what request-code began.
+
+Example:
 
     parola whatsapp number verify-code 123456
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/mfa/whatsapp"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -43,10 +46,34 @@ func (b *Base) HoldCircuit(ctx context.Context, name string) error {
 	if !circuitForm.MatchString(name) {
 		return refuse("%q is no circuit: write carrier/twilio, country/whatsapp/IT or template/pt_BR", name)
 	}
+	// A circuit of nobody would look like a hold and keep nothing back.
+	switch kind, rest, _ := strings.Cut(name, "/"); kind {
+	case "carrier":
+		if ours := b.carrierNames(); !slices.Contains(ours, rest) {
+			return refuse("this installation has no carrier %q: its carriers are %s", rest, strings.Join(ours, ", "))
+		}
+	case "template":
+		languages, err := b.languages()
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(languages, rest) {
+			return refuse("the template is not sent in %q: its languages are %s", rest, strings.Join(languages, ", "))
+		}
+	}
 	return b.changeCircuit(ctx, name, "held", func(ctx context.Context) error {
 		_, err := b.store.OpenCircuit(ctx, storage.Circuit{Name: name, Held: true, Reason: "operator", OpenedAt: b.clock.Now()})
 		return err
 	})
+}
+
+// carrierNames are the carriers of the configuration.
+func (b *Base) carrierNames() []string {
+	var names []string
+	if b.config.WhatsApp.Enabled {
+		names = append(names, whatsapp.Carrier)
+	}
+	return append(names, b.config.SMS.Carriers...)
 }
 
 // CloseCircuit lets messages through again.

@@ -2,8 +2,8 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"github.com/parola-id/parola/internal/fraud"
 	"github.com/parola-id/parola/internal/ledger"
 	"github.com/parola-id/parola/internal/rates"
+	"github.com/parola-id/parola/mfa/whatsapp"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -27,6 +28,11 @@ type ReportQuery struct {
 }
 
 const reportDays = 30
+
+var countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
+
+// allCarriers are the names a carrier can have.
+func allCarriers() []string { return append([]string{whatsapp.Carrier}, smsCarriers...) }
 
 // DeliveryReport reads the ledger.
 func (b *Base) DeliveryReport(ctx context.Context, q ReportQuery) (DeliveryReport, error) {
@@ -46,6 +52,14 @@ func (b *Base) DeliveryReport(ctx context.Context, q ReportQuery) (DeliveryRepor
 		if _, err := time.Parse(time.DateOnly, day); err != nil {
 			return DeliveryReport{}, refuse("%q is no day: write it like 2026-11-25", day)
 		}
+	}
+	switch {
+	case q.Since > q.Until:
+		return DeliveryReport{}, refuse("the first day, %s, is after the last, %s", q.Since, q.Until)
+	case q.Country != "" && !countryForm.MatchString(q.Country):
+		return DeliveryReport{}, refuse("%q is no country: write it as ISO 3166-1 does, like IT", q.Country)
+	case q.Carrier != "" && !slices.Contains(allCarriers(), q.Carrier):
+		return DeliveryReport{}, refuse("there is no carrier %q: they are %s", q.Carrier, strings.Join(allCarriers(), ", "))
 	}
 	r, err := ledger.Read(ctx, b.store, ledger.Query{GroupBy: q.By, Currency: b.config.MFA.Currency, Filter: storage.DayFilter{
 		Since: q.Since, Until: q.Until, Country: q.Country, Channel: storage.Channel(q.Channel), Carrier: q.Carrier}})
@@ -95,7 +109,10 @@ func (b *Base) ReplaceRates(ctx context.Context, text []byte) ([]RateCard, error
 		return nil, err
 	}
 	for _, c := range cards {
-		if c.Currency != b.config.MFA.Currency {
+		switch known := append(allCarriers(), rates.AnySMS); {
+		case !slices.Contains(known, c.Carrier):
+			return nil, refuse("there is no carrier %q: write %s", c.Carrier, strings.Join(known, ", "))
+		case c.Currency != b.config.MFA.Currency:
 			return nil, refuse("the card of %s is in %s, this installation counts in %s (mfa.currency)", c.Carrier, c.Currency, b.config.MFA.Currency)
 		}
 	}
@@ -148,17 +165,55 @@ func (b *Base) Verdicts(ctx context.Context) ([]Verdict, error) {
 	return list, nil
 }
 
-// Overrule says what stands over the numbers about a prefix (+39333) or a country (country:AZ), on one edge or, with an empty
-// one, on both: allow, block, or an empty word to withdraw.
-func (b *Base) Overrule(ctx context.Context, subject, edge, word string) error {
+// Overrule says what stands over the numbers about a prefix (+393331, all of a number but its last six digits), the prefix of a
+// whole number, or a country (country:AZ), on one edge or, with an empty one, on both: allow, block, or an empty word to
+// withdraw. It returns the subject as it is stored.
+func (b *Base) Overrule(ctx context.Context, subject, edge, word string) (string, error) {
+	subject = prefixOf(subject)
 	edges := []string{edge}
 	if edge == "" {
 		edges = []string{fraud.EdgeSMS, fraud.EdgeInstant}
 	}
 	overrides := fraud.Overrides{Store: b.store, Audit: b.audit, Clock: b.clock}
-	var errs []error
-	for _, e := range edges {
-		errs = append(errs, overrides.Set(ctx, subject, e, storage.Override(word), actor))
+	err := b.store.InTx(ctx, func(ctx context.Context) error {
+		if word == "" {
+			if err := b.overruled(ctx, subject, edges); err != nil {
+				return err
+			}
+		}
+		for _, e := range edges {
+			if err := overrides.Set(ctx, subject, e, storage.Override(word), actor); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return subject, err
+}
+
+// overruled refuses to withdraw what was never said.
+func (b *Base) overruled(ctx context.Context, subject string, edges []string) error {
+	verdicts, err := b.store.Verdicts(ctx)
+	if err != nil {
+		return fmt.Errorf("read verdicts: %w", err)
 	}
-	return errors.Join(errs...)
+	if !slices.ContainsFunc(verdicts, func(v storage.Verdict) bool {
+		return v.Prefix == subject && v.Override != "" && slices.Contains(edges, v.Edge)
+	}) {
+		return refuse("you said nothing about %s: `parola fraud list` shows what you said", subject)
+	}
+	return nil
+}
+
+// prefixOf cuts a whole number. A prefix has nine digits at most.
+func prefixOf(subject string) string {
+	digits, isNumber := strings.CutPrefix(subject, "+")
+	digits = strings.NewReplacer(" ", "", "-", "").Replace(digits)
+	if !isNumber || strings.Trim(digits, "0123456789") != "" {
+		return subject
+	}
+	if len(digits) > 9 && len(digits) <= 15 {
+		digits = digits[:len(digits)-6]
+	}
+	return "+" + digits
 }

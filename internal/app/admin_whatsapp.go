@@ -3,13 +3,18 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/mfa/whatsapp"
 	"github.com/parola-id/parola/storage"
-	"github.com/parola-id/parola/templates"
 )
 
 // What Meta says to the commands of `parola whatsapp`.
@@ -36,17 +41,20 @@ type TemplateWish struct {
 	Update bool
 }
 
-// manager looks after our account with Meta.
-func (b *Base) manager() (*whatsapp.Manager, error) {
+// metaCall bounds one call that looks after our account with Meta.
+const metaCall = 20 * time.Second
+
+// manager looks after our account with Meta; a nil transport is the usual one.
+func (b *Base) manager(transport http.RoundTripper) (*whatsapp.Manager, error) {
 	w := b.config.WhatsApp
 	switch {
 	case !w.Enabled:
 		return nil, refuse("whatsapp.enabled is false in the configuration")
 	case w.AccountID == "":
-		return nil, refuse("whatsapp.account_id is empty: it is the id of the WhatsApp Business Account, in WhatsApp Manager under account tools")
+		return nil, refuse("whatsapp.account_id is empty: set it to the id of the WhatsApp Business Account, which WhatsApp Manager shows under Account tools")
 	}
 	m, err := whatsapp.NewManager(whatsapp.ManagerConfig{BaseURL: w.BaseURL, Version: w.Version, AccessToken: w.AccessToken.Reveal(),
-		AccountID: w.AccountID, PhoneNumberID: w.PhoneNumberID, Clock: b.clock})
+		AccountID: w.AccountID, PhoneNumberID: w.PhoneNumberID, HTTPClient: &http.Client{Timeout: metaCall, Transport: transport}, Clock: b.clock})
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
@@ -55,11 +63,7 @@ func (b *Base) manager() (*whatsapp.Manager, error) {
 
 // languages are those that the configuration wants the template in.
 func (b *Base) languages() ([]string, error) {
-	issuer, err := url.Parse(b.config.Issuer)
-	if err != nil {
-		return nil, err
-	}
-	pages, err := templates.New(templates.Config{BasePath: issuer.Path})
+	pages, _, err := b.pages()
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +92,19 @@ func (b *Base) spec(w TemplateWish) (whatsapp.TemplateSpec, error) {
 	return s, err
 }
 
-// CreateTemplate creates the passcode's template at Meta, in each language. What Meta refuses in one language is in the result.
+// CreateTemplate creates the passcode's template at Meta, in each language. What Meta refuses in one language is in the result;
+// with an error, the result is what was done before it.
 func (b *Base) CreateTemplate(ctx context.Context, w TemplateWish) ([]WhatsAppCreation, error) {
 	s, err := b.spec(w)
 	if err != nil {
 		return nil, err
 	}
+	change := carrierChange{what: "create_template", data: map[string]string{"template": shortened(s.Name), "languages": shortened(strings.Join(s.Languages, " "))}}
+	if w.Update {
+		change.what = "change_template"
+	}
 	var created []WhatsAppCreation
-	err = b.atMeta(ctx, "template", s.Name, func(m *whatsapp.Manager) (err error) {
+	err = b.atMeta(ctx, change, func(m *whatsapp.Manager) (err error) {
 		if w.Update {
 			created, err = m.UpsertTemplate(ctx, s)
 		} else {
@@ -103,6 +112,16 @@ func (b *Base) CreateTemplate(ctx context.Context, w TemplateWish) ([]WhatsAppCr
 		}
 		return err
 	})
+	var refused []string
+	for _, c := range created {
+		if c.Refused != nil {
+			refused = append(refused, c.Language)
+		}
+	}
+	if len(refused) > 0 {
+		change.data = map[string]string{"template": shortened(s.Name), "languages": shortened(strings.Join(refused, " "))}
+		err = errors.Join(err, b.noteChange(ctx, change, audit.Failure))
+	}
 	return created, err
 }
 
@@ -112,17 +131,17 @@ func (b *Base) PreviewTemplate(ctx context.Context, w TemplateWish) ([]WhatsAppP
 	if err != nil {
 		return nil, err
 	}
-	m, err := b.manager()
+	m, err := b.manager(nil)
 	if err != nil {
 		return nil, err
 	}
 	shown, err := m.Preview(ctx, s)
-	return shown, plainly(err)
+	return shown, b.plainly(err)
 }
 
 // Templates lists templates at Meta: those of the configured name, or all of the account.
 func (b *Base) Templates(ctx context.Context, all bool) ([]WhatsAppTemplate, error) {
-	m, err := b.manager()
+	m, err := b.manager(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -131,41 +150,41 @@ func (b *Base) Templates(ctx context.Context, all bool) ([]WhatsAppTemplate, err
 		name = ""
 	}
 	list, err := m.Templates(ctx, name)
-	return list, plainly(err)
+	return list, b.plainly(err)
 }
 
 // NumberStatus is the business number and whether messages can be sent from it.
 func (b *Base) NumberStatus(ctx context.Context) (WhatsAppNumber, WhatsAppHealth, error) {
-	m, err := b.manager()
+	m, err := b.manager(nil)
 	if err != nil {
 		return WhatsAppNumber{}, WhatsAppHealth{}, err
 	}
 	n, err := m.Number(ctx)
 	if err != nil {
-		return n, WhatsAppHealth{}, plainly(err)
+		return n, WhatsAppHealth{}, b.plainly(err)
 	}
 	h, err := m.Health(ctx, "")
-	return n, h, plainly(err)
+	return n, h, b.plainly(err)
 }
 
 // RegisterNumber registers the business number for the Cloud API with its two-step verification PIN.
 func (b *Base) RegisterNumber(ctx context.Context, pin, region string) error {
-	return b.atMeta(ctx, "number_registered", "", func(m *whatsapp.Manager) error { return m.Register(ctx, pin, region) })
+	return b.atMeta(ctx, carrierChange{what: "register_number"}, func(m *whatsapp.Manager) error { return m.Register(ctx, pin, region) })
 }
 
 // SetNumberPIN sets or changes the two-step verification PIN of the business number.
 func (b *Base) SetNumberPIN(ctx context.Context, pin string) error {
-	return b.atMeta(ctx, "number_pin_set", "", func(m *whatsapp.Manager) error { return m.SetPIN(ctx, pin) })
+	return b.atMeta(ctx, carrierChange{what: "set_number_pin"}, func(m *whatsapp.Manager) error { return m.SetPIN(ctx, pin) })
 }
 
 // RequestNumberCode makes Meta send a verification code to the business number, by sms or voice.
 func (b *Base) RequestNumberCode(ctx context.Context, method, language string) error {
-	return b.atMeta(ctx, "number_code_requested", "", func(m *whatsapp.Manager) error { return m.RequestCode(ctx, method, language) })
+	return b.atMeta(ctx, carrierChange{what: "request_number_code"}, func(m *whatsapp.Manager) error { return m.RequestCode(ctx, method, language) })
 }
 
 // VerifyNumberCode proves with that code that the number is ours.
 func (b *Base) VerifyNumberCode(ctx context.Context, code string) error {
-	return b.atMeta(ctx, "number_verified", "", func(m *whatsapp.Manager) error { return m.VerifyCode(ctx, code) })
+	return b.atMeta(ctx, carrierChange{what: "verify_number_code"}, func(m *whatsapp.Manager) error { return m.VerifyCode(ctx, code) })
 }
 
 // SetIdentityCheck switches on or off that Meta tells which account a message went to, which mfa.bind_identity needs.
@@ -174,7 +193,7 @@ func (b *Base) SetIdentityCheck(ctx context.Context, on bool) error {
 	if on {
 		what = "identity_check_on"
 	}
-	return b.atMeta(ctx, what, "", func(m *whatsapp.Manager) error { return m.SetIdentityCheck(ctx, on) })
+	return b.atMeta(ctx, carrierChange{what: what}, func(m *whatsapp.Manager) error { return m.SetIdentityCheck(ctx, on) })
 }
 
 // SubscribeWebhook makes Meta send the account's webhooks to our app; with override set to our own URL, whatever the app says.
@@ -184,42 +203,99 @@ func (b *Base) SubscribeWebhook(ctx context.Context, override bool) ([]WhatsAppA
 		callback = b.config.Issuer + whatsAppPath
 	}
 	var apps []WhatsAppApp
-	err := b.atMeta(ctx, "webhook_subscribed", "", func(m *whatsapp.Manager) (err error) {
+	err := b.atMeta(ctx, carrierChange{what: "subscribe_webhook"}, func(m *whatsapp.Manager) (err error) {
 		if err = m.Subscribe(ctx, callback, b.config.WhatsApp.VerifyToken.Reveal()); err == nil {
 			apps, err = m.Subscriptions(ctx)
 		}
 		return err
 	})
+	if isRefusal(err) && override {
+		err = refuse("%v\nMeta asks %s while this command waits: let `parola serve` run with this configuration, and be reached from the internet there", err, callback)
+	}
 	return apps, err
 }
 
-// atMeta changes something at Meta, with its event before it: what an operator tried is known even if the answer is lost.
-func (b *Base) atMeta(ctx context.Context, what, subject string, change func(*whatsapp.Manager) error) error {
-	m, err := b.manager()
+// carrierChange is something that a command changes at a carrier, as its events tell it.
+type carrierChange struct {
+	what string // in the imperative: it may not come about
+	data map[string]string
+}
+
+func (b *Base) noteChange(ctx context.Context, c carrierChange, outcome string) error {
+	e := storage.Event{Kind: audit.AdminCarrier, ActorID: actor, Outcome: outcome, Reason: c.what, Channel: string(storage.WhatsApp),
+		Data: map[string]string{"carrier": whatsapp.Carrier}}
+	maps.Copy(e.Data, c.data)
+	return b.store.InTx(ctx, func(ctx context.Context) error { return b.write(ctx, e) })
+}
+
+// atMeta changes something at Meta, with an event before it and another one if Meta refuses.
+func (b *Base) atMeta(ctx context.Context, c carrierChange, change func(*whatsapp.Manager) error) error {
+	announced := &announcer{announce: func() error { return b.noteChange(ctx, c, audit.Success) }}
+	m, err := b.manager(announced)
 	if err != nil {
 		return err
 	}
-	e := storage.Event{Kind: audit.AdminCarrier, ActorID: actor, Reason: what, Channel: string(storage.WhatsApp), Data: map[string]string{"carrier": whatsapp.Carrier}}
-	if subject != "" {
-		e.Data["subject"] = shortened(subject)
+	if err = change(m); err == nil || !announced.done {
+		return b.plainly(err)
 	}
-	if err := b.store.InTx(ctx, func(ctx context.Context) error { return b.write(ctx, e) }); err != nil {
-		return err
+	c.data = maps.Clone(c.data)
+	if c.data == nil {
+		c.data = map[string]string{}
 	}
-	return plainly(change(m))
+	c.data["code"] = "no_answer"
+	var graph *whatsapp.GraphError
+	if errors.As(err, &graph) {
+		c.data["code"] = strconv.Itoa(graph.Code)
+	}
+	// Ctrl-C during a call is the operator's right, and no reason to forget the call.
+	return errors.Join(b.plainly(err), b.noteChange(context.WithoutCancel(ctx), c, audit.Failure))
 }
 
-// plainly makes what Meta says, and what a call lacks, sentences for the operator.
-func plainly(err error) error {
+// announcer is the way of a changing command to Meta. The event is written just before the first change leaves: what our own
+// checks refused leaves none, and what an operator tried is known even if the answer is lost. Calls come one after another.
+type announcer struct {
+	announce func() error
+	done     bool
+}
+
+// RoundTrip implements http.RoundTripper.
+func (a *announcer) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodGet && !a.done {
+		if err := a.announce(); err != nil {
+			return nil, errors.Join(fmt.Errorf("write event: %w", err), req.Body.Close())
+		}
+		a.done = true
+	}
+	return http.DefaultTransport.RoundTrip(req)
+}
+
+// plainly makes what Meta says a sentence for the operator.
+func (b *Base) plainly(err error) error {
 	var graph *whatsapp.GraphError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &graph) && graph.Advice != "":
-		return refuse("Meta refuses (%d): %s\n%s", graph.Code, graph.Message, graph.Advice)
 	case errors.As(err, &graph):
-		return refuse("Meta refuses (%d): %s", graph.Code, graph.Message)
+		text := fmt.Sprintf("Meta refuses (%d): %s", graph.Code, graph.Message)
+		if graph.Advice != "" {
+			text += "\n" + graph.Advice
+		}
+		return refuse("%s", b.discreet(text))
 	default:
 		return err
 	}
 }
+
+// discreet hides our secrets and whole numbers in what a carrier wrote: it may quote what it was sent, also escaped in a URL.
+func (b *Base) discreet(text string) string {
+	for _, secret := range b.config.outsideSecrets() {
+		for _, form := range []string{secret.Reveal(), url.QueryEscape(secret.Reveal())} {
+			if form != "" {
+				text = strings.ReplaceAll(text, form, "********")
+			}
+		}
+	}
+	return wholeNumber.ReplaceAllString(text, "(a number)")
+}
+
+var wholeNumber = regexp.MustCompile(`\+[1-9][0-9 ()-]{6,20}[0-9]`)

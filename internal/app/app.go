@@ -46,14 +46,9 @@ type App struct {
 func New(ctx context.Context, b *Base) (*App, error) {
 	a := &App{Base: b, metrics: newMetrics(b.release)}
 	c := b.config
-	issuer, err := url.Parse(c.Issuer)
+	pages, issuer, err := b.pages()
 	if err != nil {
-		return nil, fmt.Errorf("issuer: %w", err)
-	}
-	pages, err := templates.New(templates.Config{BasePath: issuer.Path,
-		Brand: templates.Brand{Name: c.ServiceName, Logo: c.Brand.Logo, Colour: c.Brand.Colour}})
-	if err != nil {
-		return nil, fmt.Errorf("brand: %w", err)
+		return nil, err
 	}
 	carriers, err := b.carriers(pages, issuer, func() listener { return a.mfa })
 	if err != nil {

@@ -75,20 +75,20 @@ const exampleHost = "login.example.com"
 func (c Config) Warnings() []string {
 	var w []string
 	if len(c.SMS.Carriers) == 0 {
-		w = append(w, "sms.carriers is empty: whoever WhatsApp does not reach cannot sign in")
+		w = append(w, "sms.carriers is empty: whoever WhatsApp does not reach cannot sign in; name one (docs/sms-carriers.md)")
 	}
 	if !c.WhatsApp.Enabled {
-		w = append(w, "whatsapp.enabled is false: every passcode goes by SMS")
+		w = append(w, "whatsapp.enabled is false: every passcode goes by SMS, which is dearer; set it to true when you have an account with Meta")
 	}
 	if slices.Contains(c.MFA.Countries, mfa.AllCountries) {
 		w = append(w, "mfa.countries is [all]: whoever pumps SMS chooses the most expensive; list the countries you serve")
 	}
 	if c.WhatsApp.Enabled && c.MFA.TemplateTTL < leastTemplateTTL {
-		w = append(w, fmt.Sprintf("mfa.template_ttl is %s: Meta's templates live %s at least, so that a late copy can follow the SMS",
+		w = append(w, fmt.Sprintf("mfa.template_ttl is %s: Meta's templates live %s at least, so that a late copy can follow the SMS; set it to what the template has",
 			c.MFA.TemplateTTL, leastTemplateTTL))
 	}
 	if c.Fraud.Mode == fraud.ModeObserve {
-		w = append(w, "fraud.mode is observe: SMS pumping is told of and paid for")
+		w = append(w, "fraud.mode is observe: SMS pumping is told of and paid for; set it to enforce when you trust the verdicts")
 	}
 	return w
 }

@@ -1,10 +1,12 @@
 package app
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
+
+// smsCarriers are the names that sms.carriers may have.
+var smsCarriers = []string{"twilio", "vonage", "infobip", "aws", "kannel", "gateway"}
 
 // checkSMS says what is missing of the accounts that sms.carriers and sms.routes name.
 func (c Config) checkSMS(bad func(string, ...any)) {
@@ -12,11 +14,10 @@ func (c Config) checkSMS(bad func(string, ...any)) {
 		"twilio": c.checkTwilio, "vonage": c.checkVonage, "infobip": c.checkInfobip, "aws": c.checkAWS, "kannel": c.checkKannel,
 		"gateway": c.checkGateway,
 	}
-	known := strings.Join(slices.Sorted(maps.Keys(accounts)), ", ")
 	used := map[string]bool{}
 	for _, name := range c.SMS.Carriers {
 		if _, ok := accounts[name]; !ok {
-			bad("sms.carriers names %q: the carriers are %s", name, known)
+			bad("sms.carriers names %q: the carriers are %s", name, strings.Join(smsCarriers, ", "))
 		}
 		if used[name] {
 			bad("sms.carriers names %s twice", name)

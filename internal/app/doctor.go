@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,6 @@ import (
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/mfa/whatsapp"
 	"github.com/parola-id/parola/storage"
-	"github.com/parola-id/parola/templates"
 )
 
 // Finding is one thing that the doctor looked at, FindingStatus how it stands.
@@ -40,20 +40,16 @@ const doctorCall = 10 * time.Second
 // Doctor looks at everything that makes passcodes not arrive, as far as it can be seen without sending one, and says what to
 // do. It changes nothing at a carrier. tell hears of each finding as it is made.
 func (b *Base) Doctor(ctx context.Context, tell func(Finding)) error {
-	issuer, err := url.Parse(b.config.Issuer)
+	pages, issuer, err := b.pages()
 	if err != nil {
-		return fmt.Errorf("issuer: %w", err)
-	}
-	pages, err := templates.New(templates.Config{BasePath: issuer.Path})
-	if err != nil {
-		return fmt.Errorf("read pages: %w", err)
+		return err
 	}
 	// Nobody calls back while the doctor looks: the running server hears the webhooks.
 	carriers, err := b.carriers(pages, issuer, func() listener { return deaf{} })
 	if err != nil {
 		return err
 	}
-	d := doctor{Base: b, tell: tell, httpClient: &http.Client{Timeout: doctorCall, CheckRedirect: func(*http.Request, []*http.Request) error {
+	d := doctor{Base: b, tell: b.discreetly(tell), httpClient: &http.Client{Timeout: doctorCall, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}}
 	d.configuration()
@@ -67,8 +63,8 @@ func (b *Base) Doctor(ctx context.Context, tell func(Finding)) error {
 	}
 	for _, name := range b.config.SMS.Carriers {
 		for _, f := range carriers.sms[name].Check(ctx) {
-			f.Name = "sms " + name + ": " + f.Name
-			tell(f)
+			f.Name = "sms " + f.Name
+			d.tell(f)
 		}
 		if reachable {
 			d.callback(ctx, name)
@@ -77,6 +73,14 @@ func (b *Base) Doctor(ctx context.Context, tell func(Finding)) error {
 	d.fallback()
 	d.circuits(ctx)
 	return nil
+}
+
+// discreetly hears findings without our secrets and whole numbers, which a carrier may have quoted.
+func (b *Base) discreetly(tell func(Finding)) func(Finding) {
+	return func(f Finding) {
+		f.Detail, f.Advice = b.discreet(f.Detail), b.discreet(f.Advice)
+		tell(f)
+	}
 }
 
 // doctor is one visit.
@@ -99,7 +103,7 @@ func (d doctor) fail(name, detail, advice string) {
 }
 
 func (d doctor) configuration() {
-	warnings := d.config.Warnings()
+	warnings := slices.DeleteFunc(d.config.Warnings(), func(w string) bool { return strings.HasPrefix(w, "sms.carriers ") }) // fallback says it
 	for _, w := range warnings {
 		what, advice, _ := strings.Cut(w, "; ")
 		d.warn("configuration", what, advice)
@@ -129,7 +133,10 @@ func (d doctor) database(ctx context.Context) {
 // server asks our own public address, the way a carrier and a browser come in, and compares its clock with ours.
 func (d doctor) server(ctx context.Context) bool {
 	const name = "public address"
-	resp, _, err := d.call(ctx, http.MethodGet, d.config.Issuer+"/.well-known/openid-configuration", nil, nil)
+	resp, body, err := d.call(ctx, http.MethodGet, d.config.Issuer+"/.well-known/openid-configuration", nil, nil)
+	var discovery struct {
+		Issuer string `json:"issuer"`
+	}
 	switch {
 	case err != nil:
 		d.fail(name, fmt.Sprintf("%s does not answer from here: %s", d.config.Issuer, plainCause(err)),
@@ -137,6 +144,10 @@ func (d doctor) server(ctx context.Context) bool {
 		return false
 	case resp.StatusCode != http.StatusOK:
 		d.fail(name, fmt.Sprintf("%s answers %d", d.config.Issuer, resp.StatusCode), "the address must lead to `parola serve`: look at the proxy")
+		return false
+	case json.Unmarshal([]byte(body), &discovery) != nil || discovery.Issuer != d.config.Issuer:
+		d.fail(name, fmt.Sprintf("what answers at %s is another server, or one with another issuer", d.config.Issuer),
+			"let the address lead to `parola serve` with this configuration")
 		return false
 	}
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil && at.Sub(d.clock.Now()).Abs() > 5*time.Second {
@@ -155,7 +166,7 @@ func (b *Base) wanted() (whatsapp.Wanted, error) {
 
 // TemplateStatus compares the template at Meta with what the configuration needs.
 func (b *Base) TemplateStatus(ctx context.Context, tell func(Finding)) error {
-	m, err := b.manager()
+	m, err := b.manager(nil)
 	if err != nil {
 		return err
 	}
@@ -163,6 +174,7 @@ func (b *Base) TemplateStatus(ctx context.Context, tell func(Finding)) error {
 	if err != nil {
 		return err
 	}
+	tell = b.discreetly(tell)
 	for _, f := range m.CheckTemplates(ctx, wanted) {
 		tell(f)
 	}
@@ -170,7 +182,7 @@ func (b *Base) TemplateStatus(ctx context.Context, tell func(Finding)) error {
 }
 
 func (d doctor) whatsApp(ctx context.Context) {
-	m, err := d.manager()
+	m, err := d.manager(nil)
 	if err != nil {
 		d.fail("whatsapp account", err.Error(), "without it nothing at Meta can be looked at")
 		return
@@ -194,27 +206,26 @@ const unknownStatus = `{"object":"whatsapp_business_account","entry":[{"id":"0",
 func (d doctor) webhook(ctx context.Context) {
 	const name = "whatsapp: webhook round trip"
 	address := d.config.Issuer + whatsAppPath
-	for _, secret := range set(d.config.WhatsApp.AppSecret) {
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write([]byte(unknownStatus))
-		signed := http.Header{"X-Hub-Signature-256": {"sha256=" + hex.EncodeToString(mac.Sum(nil))}, "Content-Type": {"application/json"}}
-		resp, _, err := d.call(ctx, http.MethodPost, address, strings.NewReader(unknownStatus), signed)
-		if err != nil || resp.StatusCode != http.StatusOK {
-			d.fail(name, "a signed webhook was not taken: "+answered(resp, err),
-				"the running server must have this configuration's whatsapp.app_secret, and the proxy must pass bodies on as they are")
-			return
-		}
-		signed.Set("X-Hub-Signature-256", "sha256="+strings.Repeat("0", 64))
-		resp, _, err = d.call(ctx, http.MethodPost, address, strings.NewReader(unknownStatus), signed)
-		if err != nil || resp.StatusCode != http.StatusForbidden {
-			d.fail(name, "a webhook with a wrong signature was not refused: "+answered(resp, err), "something before the server answers in its place")
-			return
-		}
+	mac := hmac.New(sha256.New, []byte(d.config.WhatsApp.AppSecret.Reveal()))
+	mac.Write([]byte(unknownStatus))
+	signed := http.Header{"X-Hub-Signature-256": {"sha256=" + hex.EncodeToString(mac.Sum(nil))}, "Content-Type": {"application/json"}}
+	resp, _, err := d.call(ctx, http.MethodPost, address, strings.NewReader(unknownStatus), signed)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		d.fail(name, "a signed webhook was not taken: "+answered(resp, err),
+			"the running server must have this configuration's whatsapp.app_secret (restart it after a change), and the proxy must pass bodies on as they are")
+		return
+	}
+	signed.Set("X-Hub-Signature-256", "sha256="+strings.Repeat("0", 64))
+	resp, _, err = d.call(ctx, http.MethodPost, address, strings.NewReader(unknownStatus), signed)
+	if err != nil || resp.StatusCode != http.StatusForbidden {
+		d.fail(name, "a webhook with a wrong signature was not refused: "+answered(resp, err),
+			"something before the server answers in its place: look at the proxy")
+		return
 	}
 	query := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {"parola-doctor"}, "hub.verify_token": {d.config.WhatsApp.VerifyToken.Reveal()}}
 	resp, body, err := d.call(ctx, http.MethodGet, address+"?"+query.Encode(), nil, nil)
 	if err != nil || resp.StatusCode != http.StatusOK || body != "parola-doctor" {
-		d.fail(name, "the handshake was not answered: "+answered(resp, err), "the running server must have this configuration's whatsapp.verify_token")
+		d.fail(name, "the handshake was not answered: "+answered(resp, err), "the running server must have this configuration's whatsapp.verify_token (restart it after a change)")
 		return
 	}
 	d.ok(name, "signed webhooks and the handshake are taken, wrong signatures refused")
@@ -222,12 +233,12 @@ func (d doctor) webhook(ctx context.Context) {
 
 // callback sees whether the callback URL of a carrier leads here: without its signature it is turned away, by us.
 func (d doctor) callback(ctx context.Context, carrier string) {
-	name := "sms " + carrier + ": callback URL"
+	name := "sms " + carrier + ": way back"
 	resp, _, err := d.call(ctx, http.MethodPost, d.config.Issuer+smsPath+carrier, strings.NewReader("x=1"),
 		http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
 	turnedAway := err == nil && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusBadRequest}, resp.StatusCode)
 	if !turnedAway {
-		d.fail(name, "it does not lead to the running server: "+answered(resp, err), "the running server must have this configuration's sms.carriers")
+		d.fail(name, "it does not lead to the running server: "+answered(resp, err), "the running server must have this configuration's sms.carriers (restart it after a change)")
 		return
 	}
 	d.ok(name, "%s leads to the server", d.config.Issuer+smsPath+carrier)
@@ -239,7 +250,7 @@ func (d doctor) fallback() {
 	c := d.config
 	switch {
 	case len(c.SMS.Carriers) == 0:
-		d.fail(name, "there is no SMS carrier", "set sms.carriers: whoever WhatsApp does not reach cannot sign in")
+		d.fail(name, "there is no SMS carrier: whoever WhatsApp does not reach cannot sign in", "set sms.carriers and the account with one: docs/sms-carriers.md")
 		return
 	case c.WhatsApp.Enabled && c.MFA.Fallback == mfa.FallbackDeny:
 		d.warn(name, "mfa.fallback is deny: no SMS follows", "set it to allow, and let clients that must not have SMS say so themselves")
@@ -280,7 +291,7 @@ func (d doctor) circuits(ctx context.Context) {
 	}
 }
 
-// call makes one call and reads a little of its answer.
+// call makes one call and reads the beginning of its answer.
 func (d doctor) call(ctx context.Context, method, address string, body io.Reader, header http.Header) (*http.Response, string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
@@ -295,7 +306,7 @@ func (d doctor) call(ctx context.Context, method, address string, body io.Reader
 	}
 	defer resp.Body.Close()
 	var text bytes.Buffer
-	_, err = io.Copy(&text, io.LimitReader(resp.Body, 1<<10))
+	_, err = io.Copy(&text, io.LimitReader(resp.Body, 64<<10))
 	return resp, text.String(), err
 }
 

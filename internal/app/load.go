@@ -154,6 +154,8 @@ func setFromText(v reflect.Value, text string) error {
 		n, err := strconv.ParseInt(text, 10, 64)
 		v.SetInt(n)
 		return err
+	case reflect.Map: // sms.routes and the like, as YAML writes them on one line
+		return yaml.Unmarshal([]byte(text), v.Addr().Interface())
 	default:
 		return fmt.Errorf("cannot be set from the environment")
 	}
