@@ -102,7 +102,7 @@ func (b *Base) smsCarrier(name string, common sms.Config) (smsCarrier, error) {
 		common.BaseURL = s.AWS.BaseURL
 		return sms.NewAWS(sms.AWSConfig{Config: common, Region: s.AWS.Region, AccessKeyID: s.AWS.AccessKeyID,
 			SecretAccessKey: s.AWS.SecretAccessKey.Reveal(), OriginationIdentity: s.AWS.OriginationIdentity,
-			ConfigurationSet: s.AWS.ConfigurationSet, TopicARN: s.AWS.TopicARN, Clock: b.clock})
+			ConfigurationSet: s.AWS.ConfigurationSet, TopicARN: s.AWS.TopicARN, CertHosts: standIn(s.AWS.BaseURL), Clock: b.clock})
 	case "kannel":
 		common.BaseURL = s.Kannel.URL
 		return sms.NewKannel(sms.KannelConfig{Config: common, Username: s.Kannel.Username, Password: s.Kannel.Password.Reveal(),

@@ -42,7 +42,7 @@ type Vonage struct {
 	From                    string `yaml:"from"`
 }
 
-// Infobip is an account with Infobip. It signs nothing: receipts are known by a secret in their address.
+// Infobip is an account with Infobip. It signs nothing: each receipt carries a proof that its message was given.
 type Infobip struct {
 	// BaseURL is the account's own, like https://xyz.api.infobip.com.
 	BaseURL string `yaml:"base_url"`
