@@ -29,20 +29,46 @@ type day struct {
 	page    *harness.Page
 }
 
+// troubled runs a provider on a new installation.
+func troubled(t *testing.T, o harness.Options) *trouble {
+	t.Helper()
+	in := harness.Install(t, o)
+	return &trouble{Provider: in.Run(nil), store: open(t, in)}
+}
+
+// day is that of somebody new.
 func (tr *trouble) day(t *testing.T, switches string) *day {
 	t.Helper()
-	in := tr.For(t)
-	d := &day{trouble: tr, t: t, who: in.Person("dora"), rp: in.RelyingParty(harness.WebClient), browser: in.Browser()}
+	return tr.dayOf(t, tr.For(t).Person("dora"), tr.For(t).Browser(), switches)
+}
+
+// dayOf is that of somebody who is known, in a browser that they bring.
+func (tr *trouble) dayOf(t *testing.T, who harness.Person, browser *harness.Browser, switches string) *day {
+	t.Helper()
+	d := &day{trouble: tr, t: t, who: who, rp: tr.For(t).RelyingParty(harness.WebClient), browser: browser}
 	d.who.Phone.Switch(switches)
 	d.again()
 	return d
 }
 
-// again begins a login of the same person in the same browser, and is told the password.
+// again begins a login of the same person in the same browser, which may know them, and gives the password.
 func (d *day) again() {
 	d.t.Helper()
 	d.request = d.rp.Begin("prompt", "login")
-	d.page = d.browser.Password(d.request.URL, d.who)
+	page := d.browser.Get(d.request.URL)
+	typed := []string{"password", d.who.Password}
+	if page.Says("Username") {
+		typed = append(typed, "username", d.who.Username)
+	}
+	d.page = d.browser.Press(page, "Continue", typed...)
+}
+
+// anew is again on an empty phone.
+func (d *day) anew(switches string) {
+	d.t.Helper()
+	d.who.Phone.Forget()
+	d.who.Phone.Switch(switches)
+	d.again()
 }
 
 // says waits until the page, looked at again and again, says a text.
@@ -275,10 +301,7 @@ func (d *day) fellBack(trigger string) {
 func (d *day) remembersNoWhatsApp() {
 	d.t.Helper()
 	before := len(d.who.Phone.Sent("whatsapp"))
-	d.who.Phone.Forget()
-	d.who.Phone.Switch("")
-	d.request = d.rp.Begin("prompt", "login")
-	d.page = d.browser.Press(d.browser.Get(d.request.URL), "Continue", "password", d.who.Password)
+	d.anew("")
 	d.page.MustSay(d.t, "by SMS")
 	d.page.MustNotSay(d.t, "WhatsApp:")
 	d.finish("sms")
@@ -369,22 +392,4 @@ func TestMetaAsksForPatience(t *testing.T) {
 		d.finish("sms")
 		d.sent(0, 1)
 	})
-}
-
-// TestNotRequested taps the button under the message: somebody else knows the password. The code is worth nothing then.
-func TestNotRequested(t *testing.T) {
-	t.Parallel()
-	in := harness.Install(t, harness.Options{})
-	tr := &trouble{Provider: in.Run(nil), store: open(t, in)}
-	d := tr.day(t, "")
-	passcode := d.who.Phone.Passcode("whatsapp", 10*time.Second)
-	d.who.Phone.Tap()
-	harness.Eventually(t, 10*time.Second, "the tap is told", func() bool { return len(d.told(audit.NotRequested)) == 1 })
-	page := d.browser.Press(d.page, "Continue", "passcode", passcode)
-	if page.Stopped {
-		t.Fatalf("the passcode still worked: %s", page.URL)
-	}
-	if page.Offers("Send again") {
-		t.Error("the page offers to send it again")
-	}
 }

@@ -1,10 +1,12 @@
 package harness
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -38,6 +40,17 @@ func NewBrowser(t testing.TB, trust *x509.CertPool) *Browser {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		Language: "en", t: t,
 	}
+}
+
+// Through has the browser reach the provider by another address, as a balancer would: what it asks for stays the same.
+func (b *Browser) Through(address string) *Browser {
+	to := strings.TrimPrefix(address, "http://")
+	transport := &http.Transport{MaxIdleConnsPerHost: 64, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, to)
+	}}
+	b.t.Cleanup(transport.CloseIdleConnections)
+	b.Client.Transport = transport
+	return b
 }
 
 // Get loads a page.
