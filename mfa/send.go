@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/internal/audit"
-	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -198,6 +197,9 @@ func sendOutcome(err error) (result string, class Class) {
 // settle writes the result down, a few times over if storage stumbles. When it cannot, the lease ends and the delivery
 // becomes unknown, which is the truth.
 func (s *Service) settle(ctx context.Context, j job, sent Sent, outcome error) {
+	if outcome == nil && s.acceptances.write(ctx, s, j, sent) == nil {
+		return
+	}
 	for wait := 100 * time.Millisecond; ; wait *= 2 {
 		err := s.store.InTx(ctx, func(ctx context.Context) error { return s.settleIn(ctx, j, sent, outcome) })
 		if err == nil {
@@ -258,39 +260,6 @@ func (s *Service) refused(ctx context.Context, j job, refused *Refused) error {
 		return err
 	}
 	return s.escalate(ctx, c)
-}
-
-// accepted records a carrier's yes. A receipt may have been quicker than the answer: then only what it could not know
-// is added.
-func (s *Service) accepted(ctx context.Context, j job, sent Sent) error {
-	now, d := s.clock.Now(), j.delivery
-	hash := ""
-	if sent.MessageID != "" {
-		hash = s.keys.Hash(secret.MessageHash, sent.MessageID)
-	}
-	d.State, d.AcceptedAt, d.MessageHash, d.FailureClass, d.FailureCode = storage.DeliveryAccepted, now, hash, "", ""
-	updated, err := s.store.UpdateDelivery(ctx, d, storage.DeliverySending, storage.DeliveryUnknown)
-	if err != nil {
-		return err
-	}
-	if !updated {
-		// DeliveriesByID, unlike Delivery, keeps the next receipt waiting until this is written.
-		stored, err := s.store.DeliveriesByID(ctx, []string{d.ID})
-		if err != nil || len(stored) == 0 {
-			return err
-		}
-		d = stored[0]
-		d.AcceptedAt, d.MessageHash = now, first(d.MessageHash, hash)
-		if _, err := s.store.UpdateDelivery(ctx, d, d.State); err != nil {
-			return err
-		}
-	}
-	e := deliveryEvent(ctx, audit.PasscodeSent, j.challenge, d)
-	if err := s.audit.Write(ctx, e); err != nil {
-		return err
-	}
-	s.store.AfterCommit(ctx, func() { s.watchers.notify(d.ChallengeID) })
-	return s.lookBy(ctx, j.challenge, nextLook(j.challenge, []storage.Delivery{d}, now))
 }
 
 // tellUnknown records that nobody knows what became of a delivery, and lets the escalation set its deadline.

@@ -94,12 +94,14 @@ type Service struct {
 	log      *slog.Logger
 
 	circuits *circuits
-	alarms   *sampler
-	rejects  *sampler
-	watchers *watchers
-	wake     chan struct{}
-	poll     time.Duration
-	lanes    map[string]chan struct{} // by carrier: one that is slow fills its own and nobody else's
+	// acceptances are written down together.
+	acceptances acceptances
+	alarms      *sampler
+	rejects     *sampler
+	watchers    *watchers
+	wake        chan struct{}
+	poll        time.Duration
+	lanes       map[string]chan struct{} // by carrier: one that is slow fills its own and nobody else's
 }
 
 // New returns a Service, or says which part of the configuration is missing or out of bounds.
