@@ -35,6 +35,13 @@ func (cmd doctorCommand) Run(c *invocation) error {
 	return c.look(cmd.JSON, cmd.Strict, func(ctx context.Context, b *app.Base, tell func(app.Finding)) error { return b.Doctor(ctx, tell) })
 }
 
+// diagnosis is what a program is told.
+type diagnosis struct {
+	Findings []app.Finding `json:"findings"`
+	Failed   int           `json:"failed"`
+	Warnings int           `json:"warnings"`
+}
+
 // look prints findings as they are made, and fails when one of them is bad.
 func (c *invocation) look(asJSON, strict bool, look func(context.Context, *app.Base, func(app.Finding)) error) error {
 	counts := map[app.FindingStatus]int{}
@@ -53,7 +60,7 @@ func (c *invocation) look(asJSON, strict bool, look func(context.Context, *app.B
 	}
 	failed, warnings := counts[app.FindingFailed], counts[app.FindingWarning]
 	if asJSON {
-		if err := c.printJSON(map[string]any{"findings": findings, "failed": failed, "warnings": warnings}); err != nil {
+		if err := c.printJSON(diagnosis{findings, failed, warnings}); err != nil {
 			return err
 		}
 	} else {

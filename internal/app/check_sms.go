@@ -6,7 +6,7 @@ import (
 )
 
 // smsCarriers are the names that sms.carriers may have.
-var smsCarriers = []string{"twilio", "vonage", "infobip", "aws", "kannel", "gateway"}
+var smsCarriers = []string{"aws", "gateway", "infobip", "kannel", "twilio", "vonage"}
 
 // checkSMS says what is missing of the accounts that sms.carriers and sms.routes name.
 func (c Config) checkSMS(bad func(string, ...any)) {

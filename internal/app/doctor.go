@@ -182,18 +182,19 @@ func (b *Base) TemplateStatus(ctx context.Context, tell func(Finding)) error {
 }
 
 func (d doctor) whatsApp(ctx context.Context) {
+	const name = "whatsapp: account"
 	m, err := d.manager(nil)
 	if err != nil {
-		d.fail("whatsapp account", err.Error(), "without it nothing at Meta can be looked at")
+		what, advice, _ := strings.Cut(err.Error(), ": ")
+		d.fail(name, "nothing at Meta can be looked at: "+what, advice)
 		return
 	}
 	wanted, err := d.wanted()
 	if err != nil {
-		d.fail("whatsapp account", err.Error(), "mend the configuration")
+		d.fail(name, err.Error(), "mend the configuration: `parola config check`")
 		return
 	}
 	for _, f := range m.Check(ctx, wanted) {
-		f.Name = "whatsapp: " + strings.TrimPrefix(f.Name, "whatsapp: ")
 		d.tell(f)
 	}
 }
