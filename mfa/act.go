@@ -17,12 +17,12 @@ func (s *Service) escalate(ctx context.Context, c storage.Challenge) error {
 	if err != nil {
 		return err
 	}
-	return s.escalateWith(ctx, c, ds, false)
+	return s.escalateWith(ctx, c, ds, nil)
 }
 
-// escalateWith does so with the deliveries at hand. They are final where their challenge was locked before they were
-// read: nobody adds another one meanwhile.
-func (s *Service) escalateWith(ctx context.Context, c storage.Challenge, ds []storage.Delivery, final bool) error {
+// escalateWith does so with the deliveries at hand. With a tab its challenge was locked before they were read, so that
+// nobody adds another one meanwhile, and the caller pays the tab.
+func (s *Service) escalateWith(ctx context.Context, c storage.Challenge, ds []storage.Delivery, later *tab) error {
 	now := s.clock.Now()
 	d := decide(c, ds, now)
 	if d.step != sendSMS {
@@ -33,12 +33,12 @@ func (s *Service) escalateWith(ctx context.Context, c storage.Challenge, ds []st
 	if err != nil || !taken {
 		return err
 	}
-	if !final {
+	if later == nil {
 		if ds, err = s.store.DeliveriesOf(ctx, c.ID); err != nil {
 			return err
 		}
 	}
-	return s.fallBack(ctx, c, ds, d.trigger)
+	return s.fallBack(ctx, c, ds, d.trigger, later)
 }
 
 // lookBy makes sure that the escalation looks at an open challenge by a time. A look that is due earlier is kept: it costs
@@ -53,7 +53,7 @@ func (s *Service) lookBy(ctx context.Context, c storage.Challenge, due time.Time
 
 // fallBack sends the one automatic SMS of a challenge, which has been taken. The deliveries cannot change any more, so
 // that a person who tapped the button at the same moment does not get two.
-func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storage.Delivery, trigger string) error {
+func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storage.Delivery, trigger string, later *tab) error {
 	now := s.clock.Now()
 	if _, already := latest(sentOut(ds), storage.SMS); already {
 		return s.store.ScheduleChallenge(ctx, c.ID, c.ExpiresAt)
@@ -61,7 +61,7 @@ func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storag
 	s.countOverdue(ctx, c, ds, trigger)
 	d := s.newDelivery(c, ds, storage.SMS, trigger, now)
 	d.Automatic = true
-	refusal, err := s.draw(ctx, c, d, now)
+	refusal, err := s.draw(ctx, c, d, later, now)
 	switch {
 	case err != nil:
 		return err

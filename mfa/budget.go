@@ -3,6 +3,8 @@ package mfa
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/parola-id/parola/internal/audit"
@@ -11,15 +13,41 @@ import (
 )
 
 // draw asks for one message: an SMS of the defence against pumping, any message of the sending limits. A refusal is
-// ErrSMSRefused or a *ThrottledError; nothing was taken then.
-func (s *Service) draw(ctx context.Context, c storage.Challenge, d storage.Delivery, now time.Time) (refusal, err error) {
+// ErrSMSRefused or a *ThrottledError; nothing was taken then. With later the limits are asked when that is paid.
+func (s *Service) draw(ctx context.Context, c storage.Challenge, d storage.Delivery, later *tab, now time.Time) (refusal, err error) {
 	if d.Channel == storage.SMS && s.defence.Refuses(SMSQuestion{
 		Country: c.PhoneCountry, Prefix: c.PhonePrefix, Instant: instant(d.Trigger),
 	}) {
 		return ErrSMSRefused, nil
 	}
+	if later != nil {
+		later.add(s.throttle.Sends(sendsOf(c, d)))
+		return nil, nil
+	}
 	refused, err := s.store.Take(ctx, now, s.throttle.Sends(sendsOf(c, d))...)
 	return throttledBy(refused), err
+}
+
+// tab is what several messages of one transaction draw, to be taken at once and last: one statement instead of many, and
+// the buckets that all messages share are locked for a moment only.
+type tab struct{ buckets map[string]storage.Throttle }
+
+func (t *tab) add(buckets []storage.Throttle) {
+	for _, b := range buckets {
+		b.Cost += t.buckets[b.Key].Cost
+		t.buckets[b.Key] = b
+	}
+}
+
+// errTab says that the limits do not allow all of these messages, and perhaps some of them.
+var errTab = errors.New("a limit refuses several messages together")
+
+func (s *Service) pay(ctx context.Context, t *tab) error {
+	refused, err := s.store.Take(ctx, s.clock.Now(), slices.Collect(maps.Values(t.buckets))...)
+	if err == nil && refused != nil {
+		return errTab
+	}
+	return err
 }
 
 func throttledBy(refused *storage.Refusal) error {

@@ -64,7 +64,7 @@ func (s *Service) start(ctx context.Context, st Start) (c storage.Challenge, ref
 	if refusal != nil {
 		return s.refuseStart(ctx, c, d, refusal)
 	}
-	refusal, err = s.draw(ctx, c, d, now)
+	refusal, err = s.draw(ctx, c, d, nil, now)
 	if err == nil && refusal != nil && d.Automatic && refusalReason(refusal) != reasonThrottled {
 		// The SMS at once is refused, for its prefix or its price: WhatsApp may get through all the same.
 		if err = s.tellRefusal(ctx, c, d, refusal); err != nil {
@@ -72,7 +72,7 @@ func (s *Service) start(ctx context.Context, st Start) (c storage.Challenge, ref
 		}
 		c.FallbackAt, c.Policy.WhatsAppFirst = time.Time{}, true
 		d = s.newDelivery(c, nil, storage.WhatsApp, triggerFirst, now)
-		refusal, err = s.draw(ctx, c, d, now)
+		refusal, err = s.draw(ctx, c, d, nil, now)
 	}
 	switch {
 	case err != nil:
@@ -291,7 +291,7 @@ func (s *Service) sendMoreIn(ctx context.Context, challengeID, authRequestID str
 		return &ThrottledError{RetryAt: now.Add(want.in)}, nil
 	}
 	d := s.newDelivery(c, ds, want.channel, want.trigger, now)
-	if refusal, err = s.draw(ctx, c, d, now); err != nil {
+	if refusal, err = s.draw(ctx, c, d, nil, now); err != nil {
 		return nil, err
 	}
 	if refusal != nil {

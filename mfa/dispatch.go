@@ -22,6 +22,8 @@ const (
 	resisting = 250 * time.Millisecond
 	// dueAtOnce bounds how many challenges one transaction looks at: on SQLite, logins wait for it.
 	dueAtOnce = 16
+	// lookers is how many transactions look at challenges side by side when more are due than one takes.
+	lookers = 4
 )
 
 // Run dispatches until ctx ends: it claims due deliveries and hands them to their carriers, gives up on those whose
@@ -123,19 +125,45 @@ func (s *Service) pass(ctx context.Context, calls *sync.WaitGroup, woken bool, l
 	}
 }
 
-// doDue does some of what is due and says how much.
+// doDue does some of what is due and says how much. While it looks at challenges, the messages that come of it, and those
+// of people who sign in meanwhile, go out already.
 func (s *Service) doDue(ctx context.Context, calls *sync.WaitGroup) (done int, err error) {
-	for _, some := range []func(context.Context) (int, error){
-		func(ctx context.Context) (int, error) { return s.claimQueued(ctx, calls) }, s.giveUpAbandoned, s.lookAtDue,
-		func(ctx context.Context) (int, error) { return s.claimNotices(ctx, calls) },
-	} {
-		n, err := some(ctx)
-		if err != nil {
-			return done, err
-		}
-		done += n
+	looked, lookErr := 0, errors.New("the look panicked")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.guard("look", func() { looked, lookErr = s.lookAtDue(ctx) })
+	}()
+	claimed, err := s.claimUntil(ctx, calls, ended)
+	<-ended
+	if err = errors.Join(err, lookErr); err != nil {
+		return 0, err
 	}
-	return done, nil
+	given, err := s.giveUpAbandoned(ctx)
+	if err != nil {
+		return 0, err
+	}
+	warned, err := s.claimNotices(ctx, calls)
+	return claimed + looked + given + warned, err
+}
+
+// claimUntil claims what is queued, and what is queued meanwhile, until ended.
+func (s *Service) claimUntil(ctx context.Context, calls *sync.WaitGroup, ended <-chan struct{}) (claimed int, err error) {
+	for {
+		n, err := s.claimQueued(ctx, calls)
+		claimed += n
+		switch {
+		case err != nil:
+			return claimed, err
+		case n > 0:
+			continue
+		}
+		select {
+		case <-ended:
+			return claimed, nil
+		case <-s.wake:
+		}
+	}
 }
 
 // giveUpAbandoned turns deliveries whose process died while sending into unknown ones: they may have gone out, and are
@@ -157,9 +185,32 @@ func (s *Service) giveUpAbandoned(ctx context.Context) (given int, err error) {
 	return given, err
 }
 
-// lookAtDue ends what has expired and escalates what has waited long enough, some challenges in one transaction: when
-// many deadlines fall together, they share its cost.
+// lookAtDue ends what has expired and escalates what has waited long enough. When many deadlines fall together it looks
+// at several lots side by side; on SQLite they take turns.
 func (s *Service) lookAtDue(ctx context.Context) (looked int, err error) {
+	looked, err = s.lookAtSome(ctx)
+	if err != nil || looked < dueAtOnce {
+		return looked, err
+	}
+	var (
+		lots sync.WaitGroup
+		mu   sync.Mutex
+	)
+	for range lookers {
+		lots.Go(func() {
+			n, failed := 0, errors.New("the look panicked")
+			s.guard("look", func() { n, failed = s.lookAtSome(ctx) })
+			mu.Lock()
+			defer mu.Unlock()
+			looked, err = looked+n, errors.Join(err, failed)
+		})
+	}
+	lots.Wait()
+	return looked, err
+}
+
+// lookAtSome looks at some due challenges in one transaction, which share its cost.
+func (s *Service) lookAtSome(ctx context.Context) (looked int, err error) {
 	var due []storage.Challenge
 	err = s.store.InTx(ctx, func(ctx context.Context) (err error) {
 		if due, err = s.claimDue(ctx); err != nil {
@@ -173,8 +224,8 @@ func (s *Service) lookAtDue(ctx context.Context) (looked int, err error) {
 	return s.lookOneByOne(ctx)
 }
 
-// lookOneByOne gives each challenge a transaction of its own, so that one that resists keeps nobody else waiting; its
-// lease makes it due again later.
+// lookOneByOne gives each challenge a transaction of its own, so that one that resists, or that a limit refuses, keeps
+// nobody else waiting; its lease makes it due again later.
 func (s *Service) lookOneByOne(ctx context.Context) (looked int, err error) {
 	var due []storage.Challenge
 	err = s.store.InTx(ctx, func(ctx context.Context) (err error) {
@@ -215,9 +266,10 @@ func (s *Service) look(ctx context.Context, claimed ...storage.Challenge) error 
 	for _, d := range all {
 		of[d.ChallengeID] = append(of[d.ChallengeID], d)
 	}
+	drawn := &tab{buckets: map[string]storage.Throttle{}}
 	for _, c := range claimed {
 		if isOpen(c, s.clock.Now()) {
-			err = s.escalateWith(ctx, c, of[c.ID], true)
+			err = s.escalateWith(ctx, c, of[c.ID], drawn)
 		} else {
 			err = s.expire(ctx, c)
 		}
@@ -225,7 +277,7 @@ func (s *Service) look(ctx context.Context, claimed ...storage.Challenge) error 
 			return err
 		}
 	}
-	return nil
+	return s.pay(ctx, drawn)
 }
 
 func sleep(ctx context.Context, d time.Duration) {
