@@ -79,7 +79,8 @@ func TestNotRequested(t *testing.T) {
 	})
 }
 
-// TestWarningInTheLanguageOfTheSignIn and its loss: a warning that Meta does not take costs nobody anything but the warning.
+// TestWarning tells people in their language, and tells the worse news where it is. One that Meta does not take costs
+// nobody anything but the warning.
 func TestWarning(t *testing.T) {
 	t.Parallel()
 	tr := troubled(t, harness.Options{})
@@ -92,6 +93,10 @@ func TestWarning(t *testing.T) {
 		request := in.RelyingParty(harness.WebClient).Begin()
 		browser.Press(browser.Get(request.URL), "Continua", "username", who.Username, "password", who.Password).MustSay(t, "WhatsApp")
 		who.Phone.Passcode("whatsapp", deadline)
+		harness.Eventually(t, deadline, "the receipt is told", func() bool {
+			return len(who.Phone.Sent("whatsapp")[0].Steps) >= 3 &&
+				who.Phone.Sent("whatsapp")[0].Steps[2].Answered == 200
+		})
 		who.Phone.Tap()
 		harness.Eventually(t, deadline, "the warning arrives", func() bool {
 			return slices.ContainsFunc(who.Phone.Inbox(), func(m harness.Message) bool {
@@ -99,10 +104,24 @@ func TestWarning(t *testing.T) {
 			})
 		})
 	})
+	t.Run("after somebody has signed in with the code", func(t *testing.T) {
+		t.Parallel()
+		d := tr.day(t, "")
+		d.says("Your code has arrived on WhatsApp", deadline)
+		d.finish("whatsapp")
+		d.who.Phone.Tap()
+		harness.Eventually(t, deadline, "the warning arrives", func() bool { return len(d.warnings()) > 0 })
+		if text := d.warnings()[0]; !strings.Contains(text, "somebody has already signed in with it") {
+			t.Errorf("the warning reads %q", text)
+		}
+		if told := d.told(audit.NotRequested); len(told) != 1 || told[0].Severity != audit.High || told[0].Data["challenge"] != "verified" {
+			t.Errorf("the tap is told as %+v", told)
+		}
+	})
 	t.Run("refused by Meta: the sign-in ends all the same", func(t *testing.T) {
 		t.Parallel()
 		d := tr.day(t, "")
-		d.who.Phone.Passcode("whatsapp", deadline)
+		d.says("Your code has arrived on WhatsApp", deadline)
 		d.who.Phone.Switch(`"meta":"190"`)
 		d.who.Phone.Tap()
 		d.says("This sign-in was stopped", deadline)
