@@ -43,6 +43,35 @@ func TestEveryCommandTeachesByAnExample(t *testing.T) {
 	}
 }
 
+// TestExamplesAreUnderstood parses each command that a help text shows, as far as a shell would hand it over.
+func TestExamplesAreUnderstood(t *testing.T) {
+	parser, err := kong.New(&commands{}, kong.Name("parola"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := 0
+	for _, leaf := range parser.Model.Leaves(false) {
+		for line := range strings.Lines(leaf.Detail) {
+			for _, command := range strings.Split(line, "|") {
+				example, is := strings.CutPrefix(strings.TrimSpace(command), "parola ")
+				if !is || !strings.HasPrefix(line, "    ") {
+					continue
+				}
+				example, _, _ = strings.Cut(example, " <")
+				example, _, _ = strings.Cut(example, " >")
+				example, _, _ = strings.Cut(example, " #")
+				if _, err := parser.Parse(splitWords(example)); err != nil {
+					t.Errorf("parola %s: the help of %s shows it, but: %v", example, leaf.Path(), err)
+				}
+				parsed++
+			}
+		}
+	}
+	if parsed < 40 {
+		t.Errorf("only %d examples", parsed)
+	}
+}
+
 func TestListingsAnswerProgramsToo(t *testing.T) {
 	for _, words := range leaves(t) {
 		last := words[len(words)-1]
