@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/parola-id/parola/internal/audit"
@@ -47,23 +48,27 @@ func TestPrefixOf_CutsWholeNumbersOnly(t *testing.T) {
 
 // TestAtMeta_AnEventStandsBeforeEachChange stops every call half-way: Meta gets it and its answer is lost.
 func TestAtMeta_AnEventStandsBeforeEachChange(t *testing.T) {
-	var b *Base
-	var before int
+	asked, answer := make(chan struct{}), make(chan struct{})
 	meta := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		before = len(carrierEvents(t, b))
+		asked <- struct{}{}
+		<-answer
 		panic(http.ErrAbortHandler)
 	}))
 	defer meta.Close()
-	b, _ = openBase(t, func(c *Config) { c.WhatsApp.BaseURL, c.WhatsApp.AccountID = meta.URL, "102000000000001" })
+	b, _ := openBase(t, func(c *Config) { c.WhatsApp.BaseURL, c.WhatsApp.AccountID = meta.URL, "102000000000001" })
 
 	if err := b.RegisterNumber(t.Context(), "12345", ""); err == nil || len(carrierEvents(t, b)) != 0 {
 		t.Errorf("a PIN that is none: %v, events %v", err, carrierEvents(t, b))
 	}
-	if err := b.RegisterNumber(t.Context(), "482913", ""); err == nil {
-		t.Error("no error when the answer is lost")
+	lost := make(chan error, 1)
+	go func() { lost <- b.RegisterNumber(t.Context(), "482913", "") }()
+	<-asked
+	if before := carrierEvents(t, b); len(before) != 1 {
+		t.Errorf("events when Meta is called: %v", before)
 	}
-	if before != 1 {
-		t.Errorf("%d events when Meta was called", before)
+	close(answer)
+	if err := <-lost; err == nil {
+		t.Error("no error when the answer is lost")
 	}
 	outcomes := map[string]string{} // events of one millisecond have no order
 	for _, e := range carrierEvents(t, b) {
@@ -78,15 +83,15 @@ func TestAtMeta_AnEventStandsBeforeEachChange(t *testing.T) {
 }
 
 func TestAtMeta_NothingIsChangedWithoutItsEvent(t *testing.T) {
-	called := false
-	meta := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))
+	var called atomic.Bool
+	meta := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called.Store(true) }))
 	defer meta.Close()
 	b, _ := openBase(t, func(c *Config) { c.WhatsApp.BaseURL, c.WhatsApp.AccountID = meta.URL, "102000000000001" })
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.SetNumberPIN(context.Background(), "482913"); err == nil || called {
-		t.Errorf("%v, called %v", err, called)
+	if err := b.SetNumberPIN(context.Background(), "482913"); err == nil || called.Load() {
+		t.Errorf("%v, called %v", err, called.Load())
 	}
 }
 
