@@ -49,7 +49,7 @@ const (
 	leaseName = "audit-sealer"
 	leaseTime = 15 * time.Second
 	// sealAtOnce bounds a transaction of the sealer, so that no login waits long for SQLite's one writer.
-	sealAtOnce = 500
+	sealAtOnce = 100
 )
 
 // Sealer gives events their place in the chain. Any number of nodes may run one: a lease lets one of them work, and

@@ -2,7 +2,7 @@
 // driver's errors mean; the SQL is storage/internal/sqlstore's.
 //
 // There is one writer connection, whose transactions begin IMMEDIATE, and a few readers that see the last commit. The
-// file is in WAL mode.
+// file is in WAL mode; what is in the log is carried over to the file beside the writer, not by it (checkpoint.go).
 package sqlite
 
 import (
@@ -37,7 +37,12 @@ type Config struct {
 	Observe func(op string)
 }
 
-const readers = 4
+const (
+	readers = 4
+	// writerCache is what the writer may hold of the file, in KiB. With SQLite's own 2 MiB a batch of a hundred events, which
+	// touches the pages of a dozen indexes, would write and read the same pages several times before it commits.
+	writerCache = 16 << 10
+)
 
 // Open opens the file. It neither migrates nor checks the schema: see Store.Migrate and Store.CheckSchema.
 func Open(ctx context.Context, c Config) (*Store, error) {
@@ -62,7 +67,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	file.Close()
 
-	writer, err := open(path, c.Synchronous, "_txlock=immediate", 1)
+	writer, err := open(path, c.Synchronous, fmt.Sprintf("_txlock=immediate&_pragma=cache_size(-%d)&_pragma=wal_autocheckpoint(%d)", writerCache, longestWAL), 1)
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite database: %w", err)
 	}
@@ -71,7 +76,15 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		writer.Close()
 		return nil, fmt.Errorf("open SQLite database: %w", err)
 	}
-	store := sqlstore.New(sqlstore.Config{Writer: writer, Reader: reader, Dialect: dialect, Wait: c.Wait, Observe: c.Observe})
+	keeper, err := open(path, c.Synchronous, "_pragma=wal_autocheckpoint(0)", 1)
+	if err != nil {
+		writer.Close()
+		reader.Close()
+		return nil, fmt.Errorf("open SQLite database: %w", err)
+	}
+	checkpoints := newCheckpoints(keeper)
+	store := sqlstore.New(sqlstore.Config{Writer: writer, Reader: reader, Dialect: dialect, Wait: c.Wait, Observe: c.Observe,
+		Committed: checkpoints.due, Closing: checkpoints.close})
 	// The writer goes first: it turns WAL on, which a reader may not.
 	if err := writer.PingContext(ctx); err != nil {
 		store.Close()

@@ -55,6 +55,9 @@ type Config struct {
 	Dialect        Dialect
 	// Wait bounds how long InTx waits for a connection; 5 s when zero.
 	Wait time.Duration
+	// Committed, when set, is called after every commit, and Closing before the pools are closed: for what a driver does
+	// beside them.
+	Committed, Closing func()
 	// Observe, when set, hears of every statement by its lower-case verb (select, insert, update, delete) and of every
 	// commit ("commit"). It is called on the goroutine that ran it.
 	Observe func(op string)
@@ -66,6 +69,7 @@ type Store struct {
 	prepared, preparedR *statements
 	dialect             Dialect
 	wait                time.Duration
+	committed, closing  func()
 	observe             func(op string)
 }
 
@@ -79,6 +83,13 @@ func New(c Config) *Store {
 	}
 	if s.observe == nil {
 		s.observe = func(string) {}
+	}
+	s.committed, s.closing = c.Committed, c.Closing
+	if s.committed == nil {
+		s.committed = func() {}
+	}
+	if s.closing == nil {
+		s.closing = func() {}
 	}
 	if c.Dialect.PrepareHere {
 		s.prepared, s.preparedR = newStatements(c.Writer), newStatements(c.Reader)
@@ -96,6 +107,7 @@ func (s *Store) Unobserved() *Store {
 
 // Close closes the pools.
 func (s *Store) Close() error {
+	s.closing()
 	if s.reader == s.writer {
 		return s.writer.Close()
 	}

@@ -99,6 +99,7 @@ func (s *Store) try(ctx context.Context, fn func(ctx context.Context) error) (ag
 		return s.dialect.Classify(err) == Retry, fmt.Errorf("commit: %w", s.translate(err))
 	}
 	release()
+	s.committed()
 	for _, hook := range t.hooks {
 		hook()
 	}
