@@ -72,9 +72,10 @@ func read(r *http.Request, body []byte) (Call, bool) {
 	case r.Method != http.MethodPost:
 	case strings.HasSuffix(r.URL.Path, "/messages"):
 		var m struct {
+			Type string `json:"type"`
 			Mark string `json:"biz_opaque_callback_data"`
 		}
-		if json.Unmarshal(body, &m) == nil {
+		if json.Unmarshal(body, &m) == nil && m.Type == "template" { // a text is a warning, and no delivery
 			return Call{Channel: "whatsapp", Delivery: m.Mark}, true
 		}
 	case strings.HasSuffix(r.URL.Path, "/Messages.json"):

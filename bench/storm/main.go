@@ -36,13 +36,15 @@ type options struct {
 	challenges, kills, workers int
 	seed                       uint64
 	dsn                        string
+	// passcodeLife is short, so that the end of the run is not long in coming.
+	passcodeLife time.Duration
 }
 
 func main() {
 	rig.Child()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	var o options
+	o := options{passcodeLife: 40 * time.Second}
 	flag.IntVar(&o.challenges, "challenges", 10_000, "how many logins")
 	flag.IntVar(&o.kills, "kills", 3, "how often the server is killed")
 	flag.IntVar(&o.workers, "workers", 160, "logins at a time")
@@ -59,12 +61,12 @@ func main() {
 	}
 }
 
-// passcodeLife is short, so that the end of the run is not long in coming.
-const passcodeLife = 40 * time.Second
+// peopleOfOne is how many people a worker carries through logins in turn.
+func (o options) peopleOfOne() int { return min(3, (o.challenges+o.workers-1)/o.workers) }
 
 func run(ctx context.Context, o options, out io.Writer) (*findings, error) {
 	in, err := rig.Install(ctx, rig.Options{
-		DSN: o.dsn, People: 3 * o.workers, TemplateTTL: time.Second, NotEntered: 8 * time.Second, PasscodeLife: passcodeLife,
+		DSN: o.dsn, People: o.workers * o.peopleOfOne(), TemplateTTL: time.Second, NotEntered: 8 * time.Second, PasscodeLife: o.passcodeLife,
 		CallTimeout: time.Second, DeliverAfter: 30 * time.Millisecond,
 	})
 	if err != nil {
@@ -120,7 +122,7 @@ func (s *storm) people(ctx context.Context) error {
 				if n >= s.challenges {
 					return
 				}
-				p := s.in.People[w+s.workers*(turn%3)]
+				p := s.in.People[w+s.workers*(turn%s.peopleOfOne())]
 				plan := planOf(s.seed, n)
 				got, err := live(ctx, s.in, p, plan)
 				if err != nil {
@@ -169,7 +171,7 @@ func (s *storm) settle(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	until := time.Now().Add(lateness(passcodeLife))
+	until := time.Now().Add(lateness(s.passcodeLife))
 	for time.Now().Before(until) {
 		due, err := store.NextDue(ctx)
 		if err != nil {

@@ -82,7 +82,7 @@ func ask(ctx context.Context, l *rig.Login, a act) error {
 
 // denied taps "I didn't request a code" in the chat.
 func denied(ctx context.Context, in *rig.Installation, p rig.Person, began time.Time) (seen, error) {
-	for ctx.Err() == nil && time.Since(began) < waitForPasscode {
+	for until := time.Now().Add(waitForPasscode); ctx.Err() == nil && time.Now().Before(until); {
 		for _, m := range arrived(in, p, began) {
 			if m.Channel == handset.WhatsApp {
 				return seen{outcome: stopped}, in.TapButton(ctx, p.Phone, m.ID)
@@ -101,7 +101,7 @@ func typed(ctx context.Context, in *rig.Installation, p rig.Person, l *rig.Login
 		}
 	}
 	var tried []string
-	for ctx.Err() == nil && time.Since(began) < waitForPasscode {
+	for until := time.Now().Add(waitForPasscode); ctx.Err() == nil && time.Now().Before(until); {
 		passcode := ""
 		for _, m := range arrived(in, p, began) {
 			if !slices.Contains(tried, m.Passcode) {
