@@ -67,9 +67,10 @@ func sendsOf(c storage.Challenge, ds ...storage.Delivery) throttle.Send {
 	send := throttle.Send{
 		PersonID: c.PersonID, NumberHash: c.PhoneHash, Source: c.SourceAddr, ClientID: c.ClientID,
 		Prefix: c.PhonePrefix, Country: c.PhoneCountry, Messages: len(ds),
+		Cost: map[storage.Channel]storage.Money{},
 	}
 	for _, d := range ds {
-		send.Cost += d.Cost
+		send.Cost[d.Channel] += d.Cost
 	}
 	return send
 }
@@ -87,11 +88,12 @@ func (s *Service) giveBackFor(c storage.Challenge, ds []storage.Delivery) []stor
 // recharge moves the budgets from what a message was reckoned at to what the next carrier asks for it.
 func (s *Service) recharge(ctx context.Context, c storage.Challenge, d storage.Delivery, cost storage.Money, now time.Time) (refusal, err error) {
 	send := sendsOf(c, d)
-	if send.Cost = cost - d.Cost; send.Cost >= 0 {
+	more := cost - d.Cost
+	send.Cost = map[storage.Channel]storage.Money{d.Channel: max(more, -more)}
+	if more >= 0 {
 		refused, err := s.store.Take(ctx, now, s.throttle.Spends(send)...)
 		return throttledBy(refused), err
 	}
-	send.Cost = -send.Cost
 	return nil, s.store.GiveBack(ctx, now, s.throttle.Spends(send)...)
 }
 

@@ -89,7 +89,7 @@ func TestOTP24_AVerifiedChallengeGivesBackAllItsMessages(t *testing.T) {
 }
 
 func TestOTP24_AnSMSThatTheBudgetRefusesIsNotSentAndThePageSaysSo(t *testing.T) {
-	w := spending(t, func(l *throttle.Limits) { l.SpendPerCountryDay = 1100 })
+	w := spending(t, func(l *throttle.Limits) { l.SpendPerCountryDay = 899 })
 	w.whatsApp.answer = refuse(ClassFallback, "131049")
 	c := w.begin()
 	w.work()
@@ -114,8 +114,8 @@ func TestOTP24_TheNextCarrierMustBeAffordable(t *testing.T) {
 		budget storage.Money
 		want   []string
 	}{
-		"it is":     {1400, []string{"whatsapp first failed", "sms refused accepted"}},
-		"it is not": {1399, []string{"whatsapp first failed", "sms refused failed"}},
+		"it is":     {1100, []string{"whatsapp first failed", "sms refused accepted"}},
+		"it is not": {1099, []string{"whatsapp first failed", "sms refused failed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := spending(t, func(l *throttle.Limits) { l.SpendPerDay = tt.budget })

@@ -83,6 +83,9 @@ func (g *Guard) Refuses(q mfa.SMSQuestion) bool {
 func (v *verdicts) refuse(q mfa.SMSQuestion, edge string) bool {
 	verdict := v.by[key{q.Prefix, edge}]
 	word := verdict.Override
+	for n := len(q.Prefix) - 1; word == "" && n > 1; n-- {
+		word = v.by[key{q.Prefix[:n], edge}].Override // a word for +39 holds for +393331, unless there is a nearer one
+	}
 	if word == "" {
 		word = v.by[key{CountryPrefix + q.Country, edge}].Override
 	}

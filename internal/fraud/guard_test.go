@@ -59,6 +59,9 @@ func TestGuard(t *testing.T) {
 			word("country:AZ", EdgeSMS, storage.OverrideAllow), enforce("+99450", EdgeSMS)}},
 		{name: "a word for the prefix stands over one for the country", verdicts: []storage.Verdict{
 			word("country:AZ", EdgeSMS, storage.OverrideBlock), word("+99450", EdgeSMS, storage.OverrideAllow)}},
+		{name: "a word for a shorter prefix holds", verdicts: []storage.Verdict{word("+994", EdgeSMS, storage.OverrideBlock)}, ordinary: true, instant: true},
+		{name: "a nearer word stands over a shorter one", verdicts: []storage.Verdict{
+			word("+994", EdgeSMS, storage.OverrideBlock), word("+9945", EdgeSMS, storage.OverrideAllow)}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -30,7 +30,7 @@ type Overrides struct {
 }
 
 // Set stores word for a subject on an edge, with its event; an empty word withdraws it. The subject is a number prefix (a
-// number without its last six digits, as +39333) or a country (country:AZ). actor is who says so.
+// number without its last six digits, as +393331, or a part of one) or a country (country:AZ). actor is who says so.
 func (o Overrides) Set(ctx context.Context, subject, edge string, word storage.Override, actor string) error {
 	if err := checkOverride(subject, edge, word); err != nil {
 		return err
@@ -86,7 +86,7 @@ func checkOverride(subject, edge string, word storage.Override) error {
 	case isPrefix && digits != "" && len(digits) <= 9 && strings.Trim(digits, "0123456789") == "":
 		return nil
 	default:
-		return fmt.Errorf("%q is neither a number without its last six digits, such as +39333123, nor a country, such as %sAZ",
+		return fmt.Errorf("%q is neither a number without its last six digits, such as +393331, nor a country, such as %sAZ",
 			subject, CountryPrefix)
 	}
 }

@@ -14,8 +14,8 @@ type Send struct {
 	Prefix, Country string
 	// Messages is how many they are; 0 means 1.
 	Messages int
-	// Cost is what they cost together by the rate cards.
-	Cost storage.Money
+	// Cost is what they cost together by the rate cards, on each channel.
+	Cost map[storage.Channel]storage.Money
 }
 
 // spending begins the keys of budgets in money.
@@ -43,23 +43,28 @@ func (t *Throttle) Sends(s Send) []storage.Throttle {
 	return append(counted, t.Spends(s)...)
 }
 
-// Spends are the budgets in money among them; none for what costs nothing.
+// Spends are the budgets in money among them; none for what costs nothing. Each channel has its own: whoever pumps SMS uses
+// up what SMS may cost, and people still sign in by WhatsApp.
 func (t *Throttle) Spends(s Send) []storage.Throttle {
 	l := t.limits
-	if s.Cost <= 0 {
-		return nil
+	var all []storage.Throttle
+	for _, ch := range []storage.Channel{storage.SMS, storage.WhatsApp} {
+		cost := s.Cost[ch]
+		if cost <= 0 {
+			continue
+		}
+		budget := func(key string, perDay storage.Money) storage.Throttle {
+			b := bucket(key, day, int(perDay))
+			b.Cost = int64(cost)
+			return b
+		}
+		all = append(all,
+			budget(t.key(spending+"prefix-day", string(ch)+"|"+s.Prefix), l.SpendPerPrefixDay),
+			budget(t.key(spending+"country-day", string(ch)+"|"+s.Country), l.SpendPerCountryDay),
+			budget(t.key(spending+"source-day", string(ch)+"|"+s.Source), l.SpendPerSourceDay),
+			budget(spending+"all-day-"+string(ch), l.SpendPerDay))
 	}
-	budget := func(key string, perDay storage.Money) storage.Throttle {
-		b := bucket(key, day, int(perDay))
-		b.Cost = int64(s.Cost)
-		return b
-	}
-	return []storage.Throttle{
-		budget(t.key(spending+"prefix-day", s.Prefix), l.SpendPerPrefixDay),
-		budget(t.key(spending+"country-day", s.Country), l.SpendPerCountryDay),
-		budget(t.key(spending+"source-day", s.Source), l.SpendPerSourceDay),
-		budget(spending+"all-day", l.SpendPerDay),
-	}
+	return all
 }
 
 const day = 24 * time.Hour

@@ -24,7 +24,7 @@ type Limits struct {
 	SendsPerHour       int `yaml:"sends_per_hour"`
 	// SendsPerPrefixHour bounds unverified messages to numbers that differ in their last six digits only.
 	SendsPerPrefixHour int `yaml:"sends_per_prefix_hour"`
-	// Money for unverified messages, in the installation's currency, to one prefix, to one country, asked for from one
+	// Money for unverified messages on each channel, in the installation's currency, to one prefix, to one country, asked for from one
 	// address, and of the whole installation.
 	SpendPerPrefixDay  storage.Money `yaml:"spend_per_prefix_day"`
 	SpendPerCountryDay storage.Money `yaml:"spend_per_country_day"`

@@ -23,7 +23,7 @@ func TestKeysHoldNoPersonalDataInClear(t *testing.T) {
 	th := newThrottle(t)
 	budgets, buckets := th.PasswordTry("ada.lovelace", "", "192.0.2.7")
 	all := append(FailureKeys(budgets), Keys(buckets)...)
-	all = append(all, Keys(th.Sends(Send{PersonID: "person-1", NumberHash: "hash-of-number", Source: "192.0.2.7", ClientID: "client-1", Prefix: "+393331", Country: "IT", Cost: 900}))...)
+	all = append(all, Keys(th.Sends(Send{PersonID: "person-1", NumberHash: "hash-of-number", Source: "192.0.2.7", ClientID: "client-1", Prefix: "+393331", Country: "IT", Cost: map[storage.Channel]storage.Money{storage.SMS: 900}}))...)
 	all = append(all, Keys(th.Tries("person-1", "phone-1"))...)
 	all = append(all, th.Requests("192.0.2.7").Key, th.Notes("csrf.blocked", "192.0.2.7").Key, th.PasswordKeys("ada.lovelace"))
 	for _, key := range all {
@@ -37,7 +37,7 @@ func TestKeysHoldNoPersonalDataInClear(t *testing.T) {
 
 func TestOTP24_OneMessageDrawsOnEveryLimit(t *testing.T) {
 	th := newThrottle(t)
-	one := Send{PersonID: "p", NumberHash: "n", Source: "s", ClientID: "c", Prefix: "+39333", Country: "IT", Cost: 900}
+	one := Send{PersonID: "p", NumberHash: "n", Source: "s", ClientID: "c", Prefix: "+39333", Country: "IT", Cost: map[storage.Channel]storage.Money{storage.SMS: 900}}
 	base, l := th.Sends(one), Defaults()
 	want := []storage.Throttle{
 		{Interval: time.Hour / 6, Burst: l.SendsPerNumberHour, Cost: 1}, {Interval: day / 15, Burst: l.SendsPerNumberDay, Cost: 1},
@@ -83,7 +83,7 @@ func TestOTP24_OneMessageDrawsOnEveryLimit(t *testing.T) {
 }
 
 func TestOTP24_SeveralMessagesDrawTogether(t *testing.T) {
-	for _, b := range newThrottle(t).Sends(Send{Messages: 3, Cost: 2100}) {
+	for _, b := range newThrottle(t).Sends(Send{Messages: 3, Cost: map[storage.Channel]storage.Money{storage.SMS: 2100}}) {
 		if want := map[bool]int64{false: 3, true: 2100}[IsBudget(b.Key)]; b.Cost != want {
 			t.Errorf("%s: %d, want %d", b.Key, b.Cost, want)
 		}
@@ -152,5 +152,23 @@ func TestPW16_OneSourceIsBoundOverAllPersons(t *testing.T) {
 	_, b := th.PasswordTry("bruno", "browser", "192.0.2.7")
 	if len(a) != 1 || a[0].Key != b[0].Key || a[0].Burst != Defaults().PasswordsPerSourceHour {
 		t.Errorf("buckets %v and %v, want the same one of the source", a, b)
+	}
+}
+
+// Two channels of one challenge draw on budgets of their own.
+func TestSpends_PumpingSMSLeavesWhatsAppItsBudget(t *testing.T) {
+	th := newThrottle(t)
+	keys := map[string]int64{}
+	for _, b := range th.Spends(Send{Prefix: "+39333", Country: "IT", Source: "s", Cost: map[storage.Channel]storage.Money{storage.SMS: 900, storage.WhatsApp: 300}}) {
+		keys[b.Key] = b.Cost
+	}
+	sms := th.Spends(Send{Prefix: "+39333", Country: "IT", Source: "s", Cost: map[storage.Channel]storage.Money{storage.SMS: 900}})
+	if len(keys) != 8 || len(sms) != 4 {
+		t.Fatalf("%d budgets for both, %d for SMS", len(keys), len(sms))
+	}
+	for _, b := range sms {
+		if keys[b.Key] != 900 {
+			t.Errorf("%s: %d of both, want the 900 of SMS", b.Key, keys[b.Key])
+		}
 	}
 }
