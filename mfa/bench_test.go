@@ -3,7 +3,6 @@ package mfa
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -30,7 +29,7 @@ func eachLoaded(b *testing.B, run func(b *testing.B, db storage.Store, analyze f
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer db.Close()
+		b.Cleanup(func() { db.Close() }) // after the dispatcher has stopped
 		run(b, db, func() {})
 	})
 	b.Run("postgres", func(b *testing.B) {
@@ -67,7 +66,7 @@ func running(b *testing.B, db storage.Store) (w *world, whatsApp, sms *socket) {
 		limits.SendsPerSourceHour, limits.SendsPerClientHour, limits.SendsPerHour = 1e6, 1e6, 1e6
 		limits.SpendPerPrefixDay, limits.SpendPerSourceDay = 1e10, 1e10
 		limits.SpendPerCountryDay, limits.SpendPerDay = 1e10, 1e10
-		c.Throttle, c.Clock, c.Hooks, c.Log = throttle.New(limits, testKeys), clock.System{}, Hooks{}, slog.New(slog.NewTextHandler(b.Output(), nil))
+		c.Throttle, c.Clock, c.Hooks, c.Log = throttle.New(limits, testKeys), clock.System{}, Hooks{}, nil
 		c.Audit = audit.NewWriter(audit.Config{Events: db, Clock: clock.System{}, Node: "bench", Release: "bench"})
 		c.Carriers[0].Sender, c.Carriers[1].Sender = whatsApp, sms
 		c.Settings.CountryFailures = 10_000
