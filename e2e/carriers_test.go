@@ -195,8 +195,9 @@ func TestNumberWithoutWhatsAppSkipsItForADay(t *testing.T) {
 		asked := tr.CallsTo("meta")
 
 		tr.Forward(tr.Config.MFA.RememberNoWhatsApp / 2)
-		d.anew(`"no_whatsapp":"refused"`)
-		d.page.MustSay(t, "by SMS", "This time it comes by SMS instead of WhatsApp.")
+		d.anew(`"no_whatsapp":"refused","sms_late_seconds":0.5`)
+		d.page.MustSay(t, "by SMS")
+		d.page.MustNotSay(t, "WhatsApp: ")
 		d.says("Your code has arrived by SMS", deadline)
 		d.fellBack("no_whatsapp")
 		d.finish("sms")

@@ -102,17 +102,85 @@ func TestEveryBudget(t *testing.T) {
 	}
 }
 
-// judge is one more node that looks for pumping: it has the lease before the provider starts, and judges when the test
-// says so instead of every half minute.
-func judge(t *testing.T, in *harness.Installation) *fraud.Worker {
+// The prefixes of TestPumping: of one every passcode is entered, of the other none.
+const (
+	pumped, honest = "+393331", "+393401"
+	size           = 6 // one more than what it takes to say anything
+)
+
+// siege is an installation under attack.
+type siege struct {
+	*trouble
+	t *testing.T
+	// judge is one more node that looks for pumping: it has the lease before the provider starts, and judges when the test
+	// says so instead of every half minute.
+	judge *fraud.Worker
+}
+
+func besieged(t *testing.T, dsn string) *siege {
 	t.Helper()
+	in := harness.Install(t, harness.Options{DSN: dsn, Internal: true, Environment: []string{
+		"PAROLA_FRAUD_MODE=enforce", "PAROLA_FRAUD_LEARNING=0s", fmt.Sprintf("PAROLA_FRAUD_MIN_SENT=%d", size-1)}})
 	store := open(t, in)
-	w := fraud.New(fraud.Config{Store: store, Clock: in.Clock(), Settings: in.Config.Fraud, Holder: "the test", Every: 10 * time.Minute,
-		Audit: audit.NewWriter(audit.Config{Events: store, Clock: in.Clock(), Node: "the test", Release: "e2e"})})
-	if err := w.Work(t.Context()); err != nil {
-		t.Fatal(err)
+	s := &siege{t: t, judge: fraud.New(fraud.Config{
+		Store: store, Clock: in.Clock(), Settings: in.Config.Fraud, Holder: "the test", Every: 10 * time.Minute,
+		Audit: audit.NewWriter(audit.Config{Events: store, Clock: in.Clock(), Node: "the test", Release: "e2e"}),
+	})}
+	s.work()
+	s.trouble = &trouble{Provider: in.Run(nil), store: store}
+	return s
+}
+
+func (s *siege) work() {
+	s.t.Helper()
+	if err := s.judge.Work(s.t.Context()); err != nil {
+		s.t.Fatal(err)
 	}
-	return w
+}
+
+// signsIn is the login of somebody new who enters their passcode.
+func (s *siege) signsIn(number, switches, channel string) {
+	s.t.Helper()
+	s.of(s.t, number, switches).finish(channel)
+}
+
+// attack sends as many SMS to the one prefix as to the other, and has them judged.
+func (s *siege) attack() {
+	s.t.Helper()
+	for i := range size {
+		s.of(s.t, fmt.Sprintf("%s%06d", pumped, i), noWhatsApp).says("Your code has arrived by SMS", deadline)
+		s.signsIn(fmt.Sprintf("%s%06d", honest, i), noWhatsApp, "sms")
+	}
+	harness.Eventually(s.t, deadline, "the ledger has counted", func() bool {
+		sent, verified := map[string]int{}, map[string]int{}
+		conversions, err := s.store.Conversions(context.Background(), time.Time{})
+		for _, c := range conversions {
+			if c.Channel == storage.SMS {
+				sent[c.Prefix] += c.Sent
+				verified[c.Prefix] += c.Verified
+			}
+		}
+		return err == nil && sent[pumped] == size && sent[honest] == size && verified[honest] == size
+	})
+	s.work()
+	s.Forward(3 * time.Minute) // what it has seen must settle before it counts
+	s.work()
+}
+
+// knows waits until the provider has read so many verdicts of a state.
+func (s *siege) knows(state string, verdicts float64) {
+	s.t.Helper()
+	harness.Eventually(s.t, deadline, "the node knows whom to "+state, func() bool {
+		return s.Metric("parola_sms_verdicts", "state", state) == verdicts
+	})
+}
+
+func (s *siege) overrule(subject, word string) {
+	s.t.Helper()
+	s.Command(func(ctx context.Context, b *app.Base) error {
+		_, err := b.Overrule(ctx, subject, "", word)
+		return err
+	})
 }
 
 // TestPumping attacks one prefix with numbers that have no WhatsApp and whose passcodes nobody enters. The defence shuts
@@ -120,45 +188,10 @@ func judge(t *testing.T, in *harness.Installation) *fraud.Worker {
 func TestPumping(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, dsn string) {
-		in := harness.Install(t, harness.Options{DSN: dsn, Environment: []string{
-			"PAROLA_FRAUD_MODE=enforce", "PAROLA_FRAUD_LEARNING=0s", "PAROLA_FRAUD_MIN_SENT=5"}})
-		w := judge(t, in)
-		tr := &trouble{Provider: in.Run(nil), store: open(t, in)}
-		const pumped, honest, size = "+393331", "+393401", 6
-		honestly := func(t *testing.T, number, switches, channel string) {
-			t.Helper()
-			d := tr.of(t, number, switches)
-			d.finish(channel)
-		}
-		overrule := func(subject, edge, word string) {
-			t.Helper()
-			tr.Command(func(ctx context.Context, b *app.Base) error {
-				_, err := b.Overrule(ctx, subject, edge, word)
-				return err
-			})
-		}
-		for i := range size {
-			tr.of(t, fmt.Sprintf("%s%06d", pumped, i), noWhatsApp).says("Your code has arrived by SMS", deadline)
-			honestly(t, fmt.Sprintf("%s%06d", honest, i), noWhatsApp, "sms")
-		}
-		harness.Eventually(t, deadline, "the ledger has counted", func() bool {
-			counted := map[string]int{}
-			conversions, err := tr.store.Conversions(context.Background(), time.Time{})
-			for _, c := range conversions {
-				if c.Channel == storage.SMS {
-					counted[c.Prefix] += c.Sent
-				}
-			}
-			return err == nil && counted[pumped] == size && counted[honest] == size
-		})
-		for range 2 { // what it has seen must settle before it counts
-			if err := w.Work(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			in.Forward(3 * time.Minute)
-		}
+		s := besieged(t, dsn)
+		s.attack()
 		accused := map[string]bool{}
-		for _, e := range events(t, tr.store, audit.FraudVerdict) {
+		for _, e := range events(t, s.store, audit.FraudVerdict) {
 			if e.Severity != audit.High || e.Data["prefix"] != pumped || e.Data["state"] != "enforce" || e.Data["verified"] != "0" {
 				t.Errorf("a verdict is told as %+v", e)
 			}
@@ -167,27 +200,26 @@ func TestPumping(t *testing.T) {
 		if !accused[fraud.EdgeSMS] || !accused[fraud.EdgeInstant] {
 			t.Fatalf("accused: %v", accused)
 		}
-		time.Sleep(3500 * time.Millisecond) // nodes look every three seconds
-
-		tr.of(t, pumped+"000101", noWhatsApp).refusedSMS("fraud")
-		honestly(t, pumped+"000102", "", "whatsapp")
-		d := tr.of(t, pumped+"000103", "")
+		s.knows("enforce", 2)
+		s.of(t, pumped+"000101", noWhatsApp).refusedSMS("fraud")
+		s.signsIn(pumped+"000102", "", "whatsapp")
+		d := s.of(t, pumped+"000103", "")
 		d.says("Your code has arrived on WhatsApp", deadline)
 		d.page = d.browser.Press(d.page, "Send it by SMS instead")
 		d.page.MustSay(t, "We can’t send an SMS to this number right now.")
 		d.finish("whatsapp")
-		honestly(t, honest+"000101", noWhatsApp, "sms")
+		s.signsIn(honest+"000101", noWhatsApp, "sms")
 
-		overrule(pumped, "", "allow")
-		time.Sleep(3500 * time.Millisecond)
-		honestly(t, pumped+"000104", noWhatsApp, "sms")
-		if told := events(t, tr.store, audit.FraudOverride); len(told) != 2 {
+		s.overrule(pumped, "allow")
+		s.knows("allow", 2)
+		s.signsIn(pumped+"000104", noWhatsApp, "sms")
+		if told := events(t, s.store, audit.FraudOverride); len(told) != 2 {
 			t.Errorf("the operator's word is told %d times, want once per edge", len(told))
 		}
-		overrule("country:IT", "", "block")
-		overrule(honest, "", "allow")
-		time.Sleep(3500 * time.Millisecond)
-		tr.of(t, "+393281000001", noWhatsApp).refusedSMS("fraud")
-		honestly(t, honest+"000102", noWhatsApp, "sms")
+		s.overrule("country:IT", "block")
+		s.overrule(honest, "allow")
+		s.knows("allow", 4)
+		s.of(t, "+393281000001", noWhatsApp).refusedSMS("fraud")
+		s.signsIn(honest+"000102", noWhatsApp, "sms")
 	})
 }

@@ -252,7 +252,11 @@ func (in *Installation) Browser() *Browser {
 func (in *Installation) Node() (node *Installation, address string) {
 	in.t.Helper()
 	other := *in
-	other.Config.Server.Listen, other.Config.Server.InternalListen = Loopback(Ports(in.t, 1)), ""
+	port := Ports(in.t, 2)
+	other.Config.Server.Listen = Loopback(port)
+	if in.Config.Server.InternalListen != "" {
+		other.Config.Server.InternalListen = Loopback(port + 1)
+	}
 	return &other, "http://" + other.Config.Server.Listen
 }
 
