@@ -146,7 +146,7 @@ func (s *Store) AdvanceChallenges(ctx context.Context, due map[string]time.Time)
 		return nil
 	}
 	_, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$1", "key", "due BIGINT")+`),
-			locked AS MATERIALIZED (SELECT id FROM challenges WHERE id IN (SELECT key FROM given)
+			locked AS MATERIALIZED (SELECT id FROM challenges WHERE id `+s.dialect.in("SELECT key FROM given")+`
 				ORDER BY id`+s.dialect.ForUpdate+`)
 		UPDATE challenges SET due_at = given.due FROM given
 		WHERE challenges.id = given.key AND challenges.ended_at IS NULL

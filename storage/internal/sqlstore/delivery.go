@@ -145,7 +145,7 @@ func (s *Store) moveDeliveries(ctx context.Context, rows []cells) ([]string, err
 		"carrier", "tried", "cost BIGINT", "due_at BIGINT", "sending_at BIGINT", "lease_until BIGINT", "accepted_at BIGINT",
 		"sent_at BIGINT", "delivered_at BIGINT", "read_at BIGINT", "failed_at BIGINT", "identity BYTEA", "message_hash",
 		"failure_class", "failure_code")+`),
-			locked AS MATERIALIZED (SELECT id FROM deliveries WHERE id IN (SELECT key FROM given)
+			locked AS MATERIALIZED (SELECT id FROM deliveries WHERE id `+s.dialect.in("SELECT key FROM given")+`
 				ORDER BY id`+s.dialect.ForUpdate+`)
 		UPDATE deliveries SET state = given.state, carrier = given.carrier, tried = given.tried, cost = given.cost,
 			due_at = given.due_at, sending_at = given.sending_at, lease_until = given.lease_until,

@@ -144,7 +144,7 @@ func (s *Store) SealEvents(ctx context.Context, seals []storage.Seal) error {
 		}
 		n, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$1", "key", "sequence BIGINT", "prev_hash BYTEA",
 			"hash BYTEA")+`),
-				locked AS MATERIALIZED (SELECT id FROM events WHERE sequence IS NULL AND id IN (SELECT key FROM given)
+				locked AS MATERIALIZED (SELECT id FROM events WHERE sequence IS NULL AND id `+s.dialect.in("SELECT key FROM given")+`
 					ORDER BY id`+s.dialect.ForUpdate+`)
 			UPDATE events SET sequence = given.sequence, prev_hash = given.prev_hash, hash = given.hash FROM given
 			WHERE events.id = given.key AND events.sequence IS NULL AND events.id IN (SELECT id FROM locked)`, rowsText(rows))

@@ -67,5 +67,8 @@ func listText[S ~string](values []S) string {
 
 // among is a condition: the column is one of the values in the JSON parameter.
 func (d Dialect) among(column, parameter string) string {
-	return column + " IN (" + d.given(parameter, "key") + ")"
+	return column + " " + d.in(d.given(parameter, "key"))
 }
+
+// in is the second half of such a condition, for a query of one column.
+func (d Dialect) in(query string) string { return fmt.Sprintf(d.Among, query) }

@@ -17,7 +17,7 @@ func TestRowsAreEncoded(t *testing.T) {
 }
 
 func TestRowsAreNamed(t *testing.T) {
-	d := Dialect{Elements: "json_each", Unhex: "unhex(%s)"}
+	d := Dialect{Elements: "json_each", Unhex: "unhex(%s)", Among: "IN (%s)"}
 	want := `SELECT value ->> 0 AS key, CAST(value ->> 1 AS BIGINT) AS due, unhex(value ->> 2) AS hash FROM ` +
 		`(WITH elements AS MATERIALIZED (SELECT value FROM json_each($2)) SELECT value FROM elements) AS every_element`
 	if got := d.given("$2", "key", "due BIGINT", "hash BYTEA"); got != want {

@@ -36,6 +36,9 @@ type Dialect struct {
 	ForUpdate string
 	// Elements is the function whose rows are the elements of a JSON array, in a column called value.
 	Elements string
+	// Among is what a column is compared with to be one of the values of a query: "IN (%s)", or what makes the database look
+	// each of them up instead of reading the table, of whose size it knows and of the query's it does not.
+	Among string
 	// Unhex is an expression for the bytes of a text in hexadecimal, which %s stands for.
 	Unhex string
 	// SkipLocked is appended instead of ForUpdate where rows that another node is claiming must be passed over.
