@@ -22,8 +22,10 @@ type Answer struct {
 
 // Call makes one HTTP call to a carrier, for channels. It tells apart what the design must know: an error before the
 // request was on the wire is a *Refused that is known not to have been sent; any later one leaves the outcome unknown.
-// It never repeats a call, and the transport does so only while nothing was written.
+// It never repeats a call, and the transport does so only while nothing was written (OTP-06).
 func Call(ctx context.Context, httpClient *http.Client, req *http.Request) (Answer, error) {
+	// net/http takes a GET for harmless and repeats it when a connection that was used before breaks: a new one each time.
+	req.Close = req.Method == http.MethodGet
 	var wrote atomic.Bool
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }}
 	resp, err := httpClient.Do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))

@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -113,6 +114,41 @@ func TestREL07_ALaterFailureIsNotFailedOver(t *testing.T) {
 	w.wantTrail(c, "whatsapp first failed", "sms refused failed")
 	if len(vonage.sent()) != 0 {
 		t.Error("a second SMS went out by itself")
+	}
+}
+
+// A commit may succeed while its answer is lost; settle then writes the refusal down once more.
+func TestOTP06_ARefusalThatIsWrittenTwiceSendsOnce(t *testing.T) {
+	w, vonage := twoCarriers(t)
+	c := w.begin()
+	w.claimOnly() // WhatsApp fails, an SMS by twilio is queued
+	claim := func() (jobs []job) {
+		w.tx(func(ctx context.Context) error {
+			ds, err := w.db.ClaimQueued(ctx, w.clock.Now(), w.clock.Now().Add(sendLease), 10)
+			for _, d := range ds {
+				j, _, failed := w.prepare(ctx, d)
+				jobs, err = append(jobs, j), errors.Join(err, failed)
+			}
+			return err
+		})
+		return jobs
+	}
+	toTwilio := claim()
+	if len(toTwilio) != 1 {
+		t.Fatalf("%d SMS were queued", len(toTwilio))
+	}
+	no := refuse(ClassConfig, "20003")(1)
+	w.settle(w.ctx(), toTwilio[0], Sent{}, no)
+	if toVonage := claim(); len(toVonage) != 1 || toVonage[0].delivery.Carrier != "vonage" {
+		t.Fatalf("claimed for the next carrier: %+v", toVonage)
+	}
+	w.settle(w.ctx(), toTwilio[0], Sent{}, no)
+	if again := claim(); len(again) != 0 {
+		t.Error("the SMS is queued a second time while the next carrier has it")
+	}
+	w.work()
+	if d := w.last(c); d.Carrier != "vonage" || d.State != storage.DeliverySending || len(vonage.sent()) != 0 {
+		t.Errorf("delivery %+v", d)
 	}
 }
 

@@ -213,6 +213,23 @@ func TestBindIdentity_AChangedAccountBringsNoSMSByItselfNorByTheButton(t *testin
 	}
 }
 
+func TestBindIdentity_AnSMSThatWaitsIsDroppedWhenTheAccountHasChanged(t *testing.T) {
+	w := newWorld(t, binding)
+	w.whole(account)
+	w.sms.answer = refuse(ClassRetry, "20429")
+	c := w.begin()
+	w.work()
+	whatsApp := w.last(c)
+	w.after(w.settings.TemplateTTL + lateCopyMargin) // the SMS follows, is refused, and waits for its retry
+	w.sms.answer = nil
+	w.report(whatsApp, storage.DeliveryFailed, Failure{Class: ClassAlert, Code: "137000"})
+	w.after(3 * time.Second)
+	w.wantTrail(c, "whatsapp first failed", "sms not_delivered skipped")
+	if n := len(w.sms.sent()); n != 1 {
+		t.Errorf("the SMS was handed over %d times, want once, before the account was known to have changed", n)
+	}
+}
+
 func TestBindIdentity_AnAccountThatCannotBeOpenedIsNotAnyAccount(t *testing.T) {
 	w := newWorld(t, binding)
 	sealed := testKeys.Seal(secret.IdentitySeal, "another phone", []byte(account))

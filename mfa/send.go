@@ -101,6 +101,8 @@ func (s *Service) prepare(ctx context.Context, d storage.Delivery) (j job, ready
 		return j, false, s.skip(ctx, c, d, "challenge_over")
 	case !phone.DisabledAt.IsZero():
 		return j, false, s.skip(ctx, c, d, "factor_disabled")
+	case c.IdentityBar: // since it was queued: no retry and no next carrier takes it to whoever has the number now
+		return j, false, s.skip(ctx, c, d, "identity_changed")
 	case d.Channel == storage.WhatsApp && d.CreatedAt.Before(c.FallbackAt):
 		return j, false, s.skip(ctx, c, d, "overtaken_by_sms")
 	}
@@ -233,6 +235,9 @@ func (s *Service) settleIn(ctx context.Context, j job, sent Sent, outcome error)
 // refused draws the consequences of a carrier's no: the next carrier, the one retry, or the escalation.
 func (s *Service) refused(ctx context.Context, j job, refused *Refused) error {
 	now, c, d := s.clock.Now(), j.challenge, j.delivery
+	if known, err := s.refusedBefore(ctx, d); err != nil || known {
+		return err
+	}
 	retried := d.FailureClass != ""
 	d.FailureClass, d.FailureCode = string(refused.Class), shortCode(refused.Code)
 	if mayFailOver(d, refused) {
@@ -260,6 +265,13 @@ func (s *Service) refused(ctx context.Context, j job, refused *Refused) error {
 		return err
 	}
 	return s.escalate(ctx, c)
+}
+
+// refusedBefore says that this call's refusal is on disk already: a commit whose answer was lost is tried again, and must not
+// queue the delivery a second time while the next call is on its way.
+func (s *Service) refusedBefore(ctx context.Context, d storage.Delivery) (bool, error) {
+	stored, err := s.store.DeliveriesByID(ctx, []string{d.ID}) // which locks it
+	return len(stored) == 0 || stored[0].Calls != d.Calls || stored[0].State == storage.DeliveryQueued, err
 }
 
 // tellUnknown records that nobody knows what became of a delivery, and lets the escalation set its deadline.
