@@ -68,6 +68,9 @@ type Sealer struct {
 
 // NewSealer returns a Sealer.
 func NewSealer(c SealerConfig) *Sealer {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	if c.Every == 0 {
 		c.Every = 500 * time.Millisecond
 	}
