@@ -208,3 +208,21 @@ func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	pool.AppendCertsFromPEM(cert)
 	return file(t, "cert.pem", string(cert)), file(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))), pool
 }
+
+// TestDemosOperator asks what an operator would: the doctor finds nothing that keeps a passcode from arriving, and the other end
+// of the demo's account with Meta answers about the template, the number and the webhook.
+func TestDemosOperator(t *testing.T) {
+	t.Parallel()
+	demo := harness.StartDemo(t, 0, "--data", t.TempDir())
+	for _, c := range []struct{ command, says string }{
+		{"doctor", ", 0 failed"},
+		{"whatsapp template status", "9 well, 0 warnings, 0 failed"},
+		{"whatsapp number status", "CONNECTED"},
+		{"whatsapp webhook subscribe", "Parola Demo"},
+	} {
+		p := harness.Start(t, nil, harness.Program(t, "cmd/parola"), append([]string{"--config", demo.Facts.ConfigFile}, strings.Fields(c.command)...)...)
+		if status := p.Wait(t); status != 0 || !strings.Contains(p.Output(), c.says) {
+			t.Errorf("parola %s: exit %d:\n%s", c.command, status, p.Output())
+		}
+	}
+}

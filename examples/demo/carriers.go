@@ -20,10 +20,13 @@ import (
 // quicker so that nobody waits long for the SMS.
 const templateTTL = 10 * time.Second
 
+// templateLanguages are those of Parola's pages in Meta's spelling, in which `parola whatsapp template create` makes the template.
+var templateLanguages = []string{"en_US", "ar", "de", "es", "fr", "hi", "id", "it", "pt_BR"}
+
 // carriers are the accounts with Meta and Twilio that the demo and its handset agree on.
 type carriers struct {
-	phoneNumberID, accessToken, appSecret, verifyToken string
-	accountSID, authToken, smsFrom                     string
+	accountID, phoneNumberID, accessToken, appSecret, verifyToken string
+	accountSID, authToken, smsFrom                                string
 }
 
 func deriveCarriers(root []byte) carriers {
@@ -34,9 +37,10 @@ func deriveCarriers(root []byte) carriers {
 	}
 	text := func(what string) string { return base64.RawURLEncoding.EncodeToString(derive(what)) }
 	return carriers{
-		phoneNumberID: "106000000000001", accessToken: text("access token"), appSecret: hex.EncodeToString(derive("app secret")[:16]),
-		verifyToken: text("verify token"), accountSID: "AC" + hex.EncodeToString(derive("account sid")[:16]),
-		authToken: hex.EncodeToString(derive("auth token")[:16]), smsFrom: "+12025550123",
+		accountID: "102000000000001", phoneNumberID: "106000000000001",
+		accessToken: text("access token"), appSecret: hex.EncodeToString(derive("app secret")[:16]), verifyToken: text("verify token"),
+		accountSID: "AC" + hex.EncodeToString(derive("account sid")[:16]), authToken: hex.EncodeToString(derive("auth token")[:16]),
+		smsFrom: "+12025550123",
 	}
 }
 
@@ -52,6 +56,7 @@ database: {driver: sqlite, path: %q}
 secrets: {root: %q}
 whatsapp:
   base_url: %s
+  account_id: "%s"
   phone_number_id: "%s"
   access_token: %q
   app_secret: %q
@@ -59,16 +64,16 @@ whatsapp:
 sms:
   carriers: [twilio]
   twilio: {base_url: %s, account_sid: %s, auth_token: %q, from: "%s"}
-# Quicker than Meta allows, so that nobody waits long for the SMS.
-mfa: {countries: [all], template_ttl: %s, offer_sms_after: 5s}
+# Quicker than Meta allows, so that nobody waits long for the SMS; a switch that is off again shows soon.
+mfa: {countries: [all], template_ttl: %s, offer_sms_after: 5s, remember_no_whatsapp: 1m}
 # People play with the demo; tests hammer it.
 limits: {sends_per_number_hour: 1000, sends_per_number_day: 5000, sends_per_source_hour: 20000, sends_per_client_hour: 50000,
   sends_per_prefix_hour: 20000, spend_per_prefix_day: 10000, spend_per_country_day: 10000, spend_per_source_day: 10000, spend_per_day: 10000,
   passwords_per_source_hour: 100000, requests_per_source_minute: 100000}
 outbound: {allow_loopback: true}
 log: {format: text}
-`, issuer, listen, filepath.Join(d.facts.DataDir, "parola.db"), secret, handsetURL, c.phoneNumberID, c.accessToken,
-		c.appSecret, c.verifyToken, handsetURL, c.accountSID, c.authToken, c.smsFrom, templateTTL)
+`, issuer, listen, filepath.Join(d.facts.DataDir, "parola.db"), secret, handsetURL, c.accountID, c.phoneNumberID,
+		c.accessToken, c.appSecret, c.verifyToken, handsetURL, c.accountSID, c.authToken, c.smsFrom, templateTTL)
 	d.facts.ConfigFile = filepath.Join(d.facts.DataDir, "parola.yaml")
 	if err := os.WriteFile(d.facts.ConfigFile, []byte(document), 0o600); err != nil {
 		return app.Config{}, fmt.Errorf("write the demo's configuration: %w", err)
@@ -108,8 +113,9 @@ func (c carriers) handset(users []user, config app.Config, httpClient *http.Clie
 	}
 	template := handset.DefaultTemplate
 	template.TTL = config.MFA.TemplateTTL
+	template.Languages = templateLanguages
 	return handset.New(handset.Config{
-		PhoneNumberID: c.phoneNumberID, AccessToken: c.accessToken, AppSecret: c.appSecret, BusinessName: config.ServiceName,
+		WABA: c.accountID, PhoneNumberID: c.phoneNumberID, AccessToken: c.accessToken, AppSecret: c.appSecret, BusinessName: config.ServiceName,
 		WebhookURL: config.Issuer + "/webhooks/whatsapp", Templates: []handset.Template{template}, PairRateOff: true,
 		AccountSID: c.accountSID, AuthToken: c.authToken, SMSFrom: c.smsFrom,
 		Phones: phones, HTTPClient: httpClient, Log: log,

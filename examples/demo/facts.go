@@ -72,10 +72,13 @@ Try:
   5. See both logins in the audit log, and follow one from the request to its tokens:
        go run ./cmd/parola --config %s audit list --user ada
        go run ./cmd/parola --config %s audit show ID    (any id of the list)
+  6. Be the operator: what would keep a code from arriving, and what the logins cost:
+       go run ./cmd/parola --config %s doctor
+       go run ./cmd/parola --config %s delivery report
 
 Data are in %s%s
 Ctrl-C stops.
-`, f.Issuer, f.ConfigFile, f.ConfigFile, f.DataDir, d.keeps())
+`, f.Issuer, f.ConfigFile, f.ConfigFile, f.ConfigFile, f.ConfigFile, f.DataDir, d.keeps())
 }
 
 func orNone(s string) string {

@@ -50,6 +50,24 @@ var wordings = map[string]wording{
 		copy:   "Copier le code",
 		deny:   "Je n’ai pas demandé de code",
 	},
+	"ar": {
+		body:   "*{{1}}* هو كود التحقق الخاص بك. للحفاظ على أمانك، لا تشارك هذا الكود.",
+		expiry: "تنتهي صلاحية هذا الكود خلال {{1}} دقائق.",
+		copy:   "نسخ الكود",
+		deny:   "لم أطلب كودًا",
+	},
+	"hi": {
+		body:   "*{{1}}* आपका सत्यापन कोड है. अपनी सुरक्षा के लिए, यह कोड किसी से शेयर न करें.",
+		expiry: "यह कोड {{1}} मिनट में एक्सपायर हो जाएगा.",
+		copy:   "कोड कॉपी करें",
+		deny:   "मैंने कोड नहीं माँगा",
+	},
+	"id": {
+		body:   "*{{1}}* adalah kode verifikasi Anda. Demi keamanan, jangan bagikan kode ini.",
+		expiry: "Kode ini kedaluwarsa dalam {{1}} menit.",
+		copy:   "Salin kode",
+		deny:   "Saya tidak meminta kode",
+	},
 }
 
 // wordingFor takes a template language such as en_US. A language without a text of its own here is shown in English.
