@@ -58,7 +58,10 @@ func TestBoundIdentity(t *testing.T) {
 			t.Errorf("the way back leads to %s", page.URL)
 		}
 
-		tr.Command(func(ctx context.Context, b *app.Base) error { return b.ForgetIdentity(ctx, d.who.Username) })
+		tr.Command(func(ctx context.Context, b *app.Base) error {
+			_, err := b.ForgetWhatsApp(ctx, d.who.Username)
+			return err
+		})
 		d.anew("")
 		d.says("Your code has arrived on WhatsApp", deadline)
 		d.finish("whatsapp")

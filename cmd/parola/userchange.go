@@ -137,6 +137,8 @@ type userForgetWA struct {
 func (userForgetWA) Help() string {
 	return `With mfa.bind_identity, the WhatsApp account that proved receipt of the first passcode is bound to the phone, and passcodes go to that account only. A new phone or a new owner of the number changes it: then nothing is sent, neither on WhatsApp nor by SMS. Make sure by another way that it is still this person, then run this: the next passcode that is entered binds the account anew.
 
+A number that had no WhatsApp is not tried there again for mfa.remember_no_whatsapp (parola user show). This forgets that too, for somebody who has it now.
+
 Example:
 
     parola user forget-whatsapp ada
@@ -147,13 +149,19 @@ Next: the person signs in again.`
 // Run forgets.
 func (cmd userForgetWA) Run(c *invocation) error {
 	return c.withBase(func(ctx context.Context, b *app.Base) error {
-		if err := b.ForgetIdentity(ctx, cmd.User); err != nil {
+		forgotten, err := b.ForgetWhatsApp(ctx, cmd.User)
+		if err != nil {
 			return err
 		}
 		if cmd.JSON {
-			return c.printJSON(map[string]any{"whatsapp": "unbound"})
+			return c.printJSON(forgotten)
 		}
-		c.printf("the next passcode that %s enters binds their WhatsApp account anew\n", printable(cmd.User))
+		if forgotten.NoWhatsApp {
+			c.printf("the next passcode of %s goes to WhatsApp again\n", printable(cmd.User))
+		}
+		if forgotten.Account {
+			c.printf("the next passcode that %s enters binds their WhatsApp account anew\n", printable(cmd.User))
+		}
 		return nil
 	})
 }

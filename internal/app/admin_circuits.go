@@ -100,20 +100,42 @@ func (b *Base) changeCircuit(ctx context.Context, name, outcome string, change f
 	return err
 }
 
-// ForgetIdentity lets the next passcode that a person enters bind the WhatsApp account of their phone anew. It is for
-// people whose account changed for a reason they could prove otherwise: a new phone, WhatsApp installed again.
-func (b *Base) ForgetIdentity(ctx context.Context, nameOrID string) error {
+// Forgotten is what was known of the WhatsApp account behind somebody's number.
+type Forgotten struct {
+	Account    bool `json:"account"`     // it was bound; the next passcode that is entered binds anew
+	NoWhatsApp bool `json:"no_whatsapp"` // there was none; the next message goes there all the same
+}
+
+// ForgetWhatsApp lets the next passcode that a person enters bind the WhatsApp account of their phone anew, and WhatsApp be
+// tried again on a number that had none. It is for people whose account changed for a reason they could prove otherwise: a
+// new phone, WhatsApp installed again.
+func (b *Base) ForgetWhatsApp(ctx context.Context, nameOrID string) (Forgotten, error) {
 	p, _, err := b.person(ctx, nameOrID)
 	if err != nil {
-		return err
+		return Forgotten{}, err
 	}
+	var done Forgotten
 	err = b.store.InTx(ctx, func(ctx context.Context) error {
 		f, found, err := b.phoneOf(ctx, p.ID)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case !found || len(f.Identity) == 0:
-			return refuse("no WhatsApp account is bound to %q", p.Username)
+		}
+		done = Forgotten{Account: found && len(f.Identity) > 0, NoWhatsApp: found && b.clock.Now().Before(f.NoWhatsAppUntil)}
+		if done == (Forgotten{}) {
+			return refuse("no WhatsApp account is bound to %q, and none is known to be missing", p.Username)
+		}
+		if done.NoWhatsApp {
+			if err := b.store.NoteNoWhatsApp(ctx, f.Hash, time.Time{}); err != nil {
+				return err
+			}
+			err := b.write(ctx, storage.Event{Kind: audit.AccountUpdated, PersonID: p.ID, ActorID: actor,
+				Data: map[string]string{"fields": "no_whatsapp_until"}})
+			if err != nil {
+				return err
+			}
+		}
+		if !done.Account {
+			return nil
 		}
 		if err := b.store.ForgetIdentity(ctx, f.ID); err != nil {
 			return err
@@ -122,7 +144,7 @@ func (b *Base) ForgetIdentity(ctx context.Context, nameOrID string) error {
 			Data: map[string]string{"phone": maskedPhone(f)}})
 	})
 	if err != nil && !isRefusal(err) {
-		return fmt.Errorf("forget identity: %w", err)
+		return Forgotten{}, fmt.Errorf("forget WhatsApp account: %w", err)
 	}
-	return err
+	return done, err
 }
