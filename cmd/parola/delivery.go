@@ -24,7 +24,7 @@ type deliveryReport struct {
 
 // Help teaches.
 func (deliveryReport) Help() string {
-	return `Counts come from the audit log, a few seconds after what they count. A day is that of a message's acceptance. Verified is the newest message before a right passcode. Spent is reckoned by the rate cards (parola rates); saved is what logins by WhatsApp alone would have cost more by SMS. Times are from acceptance, to about 8 %.
+	return `Counts come from the audit log, a few seconds after what they count. A day is that of a message's acceptance. Sent is what a carrier took; failed also what it refused. Verified is the newest message before a right passcode. Spent is reckoned by the rate cards (parola rates); saved is what logins by WhatsApp alone would have cost more by SMS. Times are from acceptance, to about 8 %.
 
 Examples:
 

@@ -54,11 +54,11 @@ func TestReportTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `
-DAY         CHANNEL   SENT  DELIVERED  READ       FAILED    VERIFIED   TO DELIVERED p50/p95  TO VERIFIED p50/p95  SPENT EUR  SAVED EUR  FELL BACK
-2026-11-24  whatsapp  10    9 (90 %)   8 (80 %)   1 (10 %)  5 (50 %)   3.0 s / 3.1 s         19.7 s / 20.4 s      0.50       0.10       3 (not_delivered 2, refused 1)
-2026-11-25  sms       4     3 (75 %)   2 (50 %)   1 (25 %)  2 (50 %)   3.0 s / 3.1 s         19.7 s / 20.4 s      0.20       -0.1234    -
-2026-11-25  whatsapp  20    19 (95 %)  18 (90 %)  1 (5 %)   10 (50 %)  3.0 s / 3.1 s         19.7 s / 20.4 s      1.00       0.20       -
-total                 34    31 (91 %)  28 (82 %)  3 (9 %)   17 (50 %)  3.0 s / 3.1 s         19.7 s / 20.4 s      1.70       0.1766     3 (not_delivered 2, refused 1)
+DAY         CHANNEL   SENT  DELIVERED  READ       FAILED  VERIFIED   TO DELIVERED p50/p95  TO VERIFIED p50/p95  SPENT EUR  SAVED EUR  FELL BACK
+2026-11-24  whatsapp  10    9 (90 %)   8 (80 %)   1       5 (50 %)   3.0 s / 3.1 s         19.7 s / 20.4 s      0.50       0.10       3 (not_delivered 2, refused 1)
+2026-11-25  sms       4     3 (75 %)   2 (50 %)   1       2 (50 %)   3.0 s / 3.1 s         19.7 s / 20.4 s      0.20       -0.1234    -
+2026-11-25  whatsapp  20    19 (95 %)  18 (90 %)  1       10 (50 %)  3.0 s / 3.1 s         19.7 s / 20.4 s      1.00       0.20       -
+total                 34    31 (91 %)  28 (82 %)  3       17 (50 %)  3.0 s / 3.1 s         19.7 s / 20.4 s      1.70       0.1766     3 (not_delivered 2, refused 1)
 `
 	if got := "\n" + out.String(); got != want {
 		t.Errorf("got %s\nwant %s", got, want)

@@ -93,6 +93,8 @@ func (r Report) names(row Row) (names []string) {
 	return names
 }
 
+// figures of a row; those that are a part of the messages sent tell which part. Failed is none: a carrier that refuses a
+// message has not sent it.
 func figures(row Row) []string {
 	share := func(n int) string {
 		if row.Sent == 0 {
@@ -105,7 +107,7 @@ func figures(row Row) []string {
 		fell = fmt.Sprintf("%d (%s)", number, why)
 	}
 	return []string{
-		strconv.Itoa(row.Sent), share(row.Delivered), share(row.Read), share(row.Failed), share(row.Verified),
+		strconv.Itoa(row.Sent), share(row.Delivered), share(row.Read), strconv.Itoa(row.Failed), share(row.Verified),
 		seconds(row.ToDelivered), seconds(row.ToVerified), row.Spent.String(), row.Saved.String(), fell,
 	}
 }
