@@ -46,7 +46,7 @@ func (s TemplateSpec) check() error {
 	case len(s.Languages) == 0:
 		return errors.New("name at least one language")
 	case s.TTL < minTTL || s.TTL > maxTTL || s.TTL%time.Second != 0:
-		return fmt.Errorf("the time to live is %s: Meta takes whole seconds from %s to %s", s.TTL, minTTL, maxTTL)
+		return fmt.Errorf("the time to live is %s: Meta takes whole seconds from %s to %s; set mfa.template_ttl, or --ttl", s.TTL, minTTL, maxTTL)
 	case s.ExpiryMinutes < 0 || s.ExpiryMinutes > maxExpiry:
 		return fmt.Errorf("the expiry is %d minutes: Meta takes 1 to %d", s.ExpiryMinutes, maxExpiry)
 	case utf8.RuneCountInString(s.ButtonText) > maxButton:
