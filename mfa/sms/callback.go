@@ -17,8 +17,14 @@ import (
 	"github.com/parola-id/parola/mfa"
 )
 
-// answerWithin is how long a carrier is kept waiting (WH-04).
-const answerWithin = time.Second
+const (
+	// answerWithin is how long a carrier is kept waiting (WH-04).
+	answerWithin = time.Second
+	// smallCallback is more than a usual one has. Anybody can make us hold a larger one before we know who sent it: each
+	// carrier has places for a few, and the others are asked to come again (DOS-08).
+	smallCallback = 64 << 10
+	largeAtOnce   = 8
+)
 
 // receiver stores reports; its error means that they should come again.
 type receiver = func(context.Context, []mfa.Report) error
@@ -45,6 +51,16 @@ func (c carrier) handler(receive receiver, read reader, limit int64, methods ...
 		refuse := func(status int, reason string) {
 			c.cfg.Rejected(r.Context(), reason)
 			w.WriteHeader(status)
+		}
+		if limit > smallCallback && (r.ContentLength < 0 || r.ContentLength > smallCallback) {
+			select {
+			case c.large <- struct{}{}:
+				defer func() { <-c.large }()
+			default:
+				w.Header().Set("Retry-After", "5")
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
 		}
 		body, ok := mfa.ReadCallback(w, r, limit, refuse)
 		if !ok {

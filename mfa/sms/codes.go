@@ -32,9 +32,9 @@ func wordOrNone(code string) string {
 	return "none"
 }
 
-// numberOrNone is the same for carriers that number them.
+// numberOrNone is the same for carriers that number them, with five digits at most: what has more may be a passcode.
 func numberOrNone(code string) string {
-	if n, err := strconv.Atoi(code); err == nil {
+	if n, err := strconv.Atoi(code); err == nil && n >= 0 && n <= 99_999 {
 		return strconv.Itoa(n)
 	}
 	return "none"

@@ -36,6 +36,8 @@ type carrier struct {
 	cfg        Config
 	httpClient *http.Client
 	codes      map[string]mfa.Code
+	// large is what large callbacks wait their turn in.
+	large chan struct{}
 }
 
 // newCarrier fills the gaps of c. What is wrong with c says c.check.
@@ -51,7 +53,9 @@ func newCarrier(name string, c Config, codes []mfa.Code) carrier {
 	for _, code := range codes {
 		byCode[code.Code] = code
 	}
-	return carrier{name: name, cfg: c, httpClient: mfa.CarrierClient(c.HTTPClient), codes: byCode}
+	return carrier{
+		name: name, cfg: c, httpClient: mfa.CarrierClient(c.HTTPClient), codes: byCode, large: make(chan struct{}, largeAtOnce),
+	}
 }
 
 // wants collects what a configuration lacks, so that its author reads everything at once.

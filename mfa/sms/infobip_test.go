@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -176,6 +177,60 @@ func TestWH08_Infobip_OneBadResultDoesNotLoseTheOthers(t *testing.T) {
 				t.Errorf("answered %d with %d reports, rejected %q", code, len(reports), rejected)
 			}
 		})
+	}
+}
+
+func TestDOS04_Infobip_ReportsThatNothingProvesAreReadToTheBound(t *testing.T) {
+	c := newInfobip(t, channeltest.Env{CarrierURL: "https://example.com", CallbackURL: "https://otp.example.com/infobip"})
+	h := c.Handler(func(context.Context, []mfa.Report) error { return nil })
+	body := `{"results":[` + strings.Repeat("0,", 500_000) + `0]}`
+	allocated := testing.AllocsPerRun(1, func() {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)))
+		if w.Code != http.StatusRequestEntityTooLarge {
+			t.Errorf("answered %d", w.Code)
+		}
+	})
+	if most := 20.0 * mfa.MaxReports; allocated > most {
+		t.Errorf("%.0f allocations for half a million reports, want at most %.0f", allocated, most)
+	}
+}
+
+func TestDOS08_OnlyAFewLargeCallbacksAreHeldBeforeTheirProofIsKnown(t *testing.T) {
+	c := newInfobip(t, channeltest.Env{CarrierURL: "https://example.com", CallbackURL: "https://otp.example.com/infobip"})
+	h := c.Handler(func(context.Context, []mfa.Report) error { return nil })
+	post := func(body io.Reader, length int64) int {
+		req := httptest.NewRequest(http.MethodPost, "/", body)
+		req.ContentLength = length
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		return w.Code
+	}
+	var held sync.WaitGroup
+	var open []*io.PipeWriter
+	for range 8 {
+		r, w := io.Pipe()
+		open = append(open, w)
+		held.Go(func() { post(r, -1) })
+		_, _ = w.Write([]byte("{")) // returns when the handler reads
+	}
+	for name, tt := range map[string]struct {
+		length int64
+		want   int
+	}{
+		"one more large body":     {1 << 19, http.StatusServiceUnavailable},
+		"a small one beside them": {2, http.StatusForbidden},
+	} {
+		if got := post(strings.NewReader("{}"), tt.length); got != tt.want {
+			t.Errorf("%s: answered %d, want %d", name, got, tt.want)
+		}
+	}
+	for _, w := range open {
+		w.Close()
+	}
+	held.Wait()
+	if got := post(strings.NewReader("{}"), 1<<19); got != http.StatusForbidden {
+		t.Errorf("after they ended: answered %d", got)
 	}
 }
 

@@ -201,6 +201,7 @@ func TestTwilio_Callback(t *testing.T) {
 		"undelivered: unknown handset":   {"undelivered", "30005", failedWith(mfa.ClassNumber, "30005", mfa.ScopeMessage)},
 		"failed: account suspended":      {"failed", "30002", failedWith(mfa.ClassConfig, "30002", mfa.ScopeCarrier)},
 		"failed with a code of tomorrow": {"failed", "39999", failedWith(mfa.ClassFallback, "39999", mfa.ScopeMessage)},
+		"failed with a number as a code": {"failed", "393331234567", failedWith(mfa.ClassFallback, "none", mfa.ScopeMessage)},
 		"failed without a code":          {"failed", "", failedWith(mfa.ClassFallback, "none", mfa.ScopeMessage)},
 		"failed with no number as code":  {"failed", "x y", failedWith(mfa.ClassFallback, "none", mfa.ScopeMessage)},
 	} {
