@@ -298,8 +298,24 @@ func (in *Installation) Run(observe func(op string)) *Provider {
 		}
 		base.Close()
 	})
-	t.Cleanup(p.stop)
+	t.Cleanup(func() {
+		p.stop()
+		if complaints := p.complaints(); t.Failed() && complaints != "" {
+			t.Logf("the provider complained:\n%s", tail(complaints, 3000))
+		}
+	})
 	return p
+}
+
+// complaints are the lines of the log that an operator would look at.
+func (p *Provider) complaints() string {
+	var lines strings.Builder
+	for line := range strings.Lines(p.LogText()) {
+		if strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+			lines.WriteString(line)
+		}
+	}
+	return lines.String()
 }
 
 // Stop stops the provider gracefully.
