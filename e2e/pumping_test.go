@@ -64,7 +64,7 @@ func TestOTP24_BudgetsInMoney(t *testing.T) {
 		d := tr.of(t, "+393331000003", "") // WhatsApp costs less
 		d.says("Your code has arrived on WhatsApp", deadline)
 		d.page = d.browser.Press(d.page, "Send it by SMS instead")
-		d.page.MustSay(t, "We can’t send another message yet.")
+		d.page.MustSay(t, "We can’t send an SMS to this number right now.")
 		d.finish("whatsapp")
 		d = tr.of(t, "+393401000001", noWhatsApp) // another prefix
 		d.says("Your code has arrived by SMS", deadline)
