@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/parola-id/parola/storage"
@@ -35,6 +36,8 @@ type Progress struct {
 	// WhatsApp and SMS say on which channels the passcode has gone out or is going out.
 	WhatsApp, SMS     bool
 	WhatsAppDelivered bool
+	// WhatsAppRefused says that WhatsApp took none of its messages.
+	WhatsAppRefused bool
 	// WhatsAppSkipped says that the first message went by SMS, because WhatsApp is down here or the number has none.
 	WhatsAppSkipped bool
 	// SMSIn is the time until the automatic SMS, OfferSMSIn until the button, ResendIn until "Send again"; Never when
@@ -81,6 +84,7 @@ func progressOf(c storage.Challenge, ds []storage.Delivery, resendAfter time.Dur
 			p.WhatsApp = true
 		}
 	}
+	p.WhatsAppRefused = p.WhatsApp && !slices.ContainsFunc(messages, mayBeOnWhatsApp)
 	p.WhatsAppSkipped = len(messages) > 0 && skipsWhatsApp(messages[0])
 	next := decide(c, ds, now)
 	switch next.step {
@@ -144,6 +148,11 @@ func notArriving(c storage.Challenge, messages []storage.Delivery) Stage {
 	default:
 		return StageNotArriving
 	}
+}
+
+// mayBeOnWhatsApp says whether WhatsApp took a message, or may have: what it refused failed without having been accepted.
+func mayBeOnWhatsApp(d storage.Delivery) bool {
+	return d.Channel == storage.WhatsApp && (d.State != storage.DeliveryFailed || !d.AcceptedAt.IsZero() || !d.SentAt.IsZero())
 }
 
 // skipsWhatsApp says whether a first message went by SMS though WhatsApp would have been its channel.

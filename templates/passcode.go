@@ -37,6 +37,8 @@ type PasscodeStatus struct {
 	WhatsApp, SMS bool
 	// WhatsAppDelivered stays true when an SMS follows a message that had arrived.
 	WhatsAppDelivered bool
+	// WhatsAppRefused says that WhatsApp took none of its messages. The page does not say why either.
+	WhatsAppRefused bool
 	// WhatsAppSkipped says that the passcode went by SMS at once. The page does not say why: a number without WhatsApp and
 	// a WhatsApp that is down look the same (OTP-42).
 	WhatsAppSkipped bool
@@ -171,17 +173,21 @@ type Step struct {
 }
 
 var (
-	whatsAppLabels  = map[StepState]string{StepNow: "step.whatsapp.now", StepDone: "step.whatsapp.done"}
+	whatsAppLabels  = map[StepState]string{StepNow: "step.whatsapp.now", StepDone: "step.whatsapp.done", StepMissed: "step.whatsapp.missed"}
 	deliveredLabels = map[StepState]string{StepNext: "step.delivered.next", StepNow: "step.delivered.now",
 		StepDone: "step.delivered.done", StepMissed: "step.delivered.missed"}
 )
 
-// Steps are the steps that apply: WhatsApp's when it was tried, and SMS when it was or may be.
+// Steps are the steps that apply: WhatsApp's when it was tried, its delivery when that took the message, and SMS when it was
+// or may be.
 func (s PasscodeStatus) Steps() []Step {
 	var steps []Step
 	if s.WhatsApp || !s.SMS {
 		sent, delivered := s.whatsAppSteps()
-		steps = append(steps, Step{sent, whatsAppLabels[sent]}, Step{delivered, deliveredLabels[delivered]})
+		steps = append(steps, Step{sent, whatsAppLabels[sent]})
+		if sent != StepMissed { // what was not sent cannot be delivered
+			steps = append(steps, Step{delivered, deliveredLabels[delivered]})
+		}
 	}
 	if s.SMS || s.SMSIn >= 0 || s.SMSOfferIn >= 0 || s.Stage == StageSMSRefused {
 		steps = append(steps, s.smsStep())
@@ -197,6 +203,8 @@ func (s PasscodeStatus) whatsAppSteps() (sent, delivered StepState) {
 		return StepNow, StepNext
 	case s.Stage == StageOnItsWay:
 		return StepDone, StepNow
+	case s.WhatsAppRefused:
+		return StepMissed, StepMissed
 	default:
 		return StepDone, StepMissed
 	}

@@ -145,6 +145,7 @@ func TestStepsTellHowFarTheMessageCame(t *testing.T) {
 	fellBack := PasscodeStatus{WhatsApp: true, SMS: true, SMSIn: Never, SMSOfferIn: Never}
 	arrivedThenSMS := PasscodeStatus{WhatsApp: true, WhatsAppDelivered: true, SMS: true, SMSIn: Never, SMSOfferIn: Never}
 	smsFirst := PasscodeStatus{SMS: true, SMSIn: Never, SMSOfferIn: Never}
+	refused := PasscodeStatus{WhatsApp: true, WhatsAppRefused: true, SMSIn: time.Second, SMSOfferIn: 0}
 	for _, c := range []struct {
 		name   string
 		status PasscodeStatus
@@ -163,6 +164,9 @@ func TestStepsTellHowFarTheMessageCame(t *testing.T) {
 		{"the answer to the SMS was lost", fellBack, StageUnknown, "done missed missed"},
 		{"the SMS failed after WhatsApp had arrived", arrivedThenSMS, StageDelivered, "done done missed"},
 		{"WhatsApp again after an SMS that failed", fellBack, StageOnItsWay, "done now missed"},
+		{"WhatsApp did not take it", refused, StageSMSSoon, "missed next"},
+		{"WhatsApp did not take it, the SMS arrived", refused, StageSMSDelivered, "missed done"},
+		{"WhatsApp did not take it, and is asked again", refused, StageSending, "now next next"},
 		{"policy forbids SMS", whatsAppOnly, StageOnItsWay, "done now"},
 		{"Meta is down and SMS goes first", smsFirst, StageSMSDelivered, "done"},
 		{"the SMS is refused by limits of ours", whatsAppOnly, StageSMSRefused, "done missed missed"},

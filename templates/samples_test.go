@@ -91,6 +91,7 @@ type namedStatus struct {
 // statuses are those that a stage alone does not tell.
 var statuses = []namedStatus{
 	{"sms-at-once", PasscodeStatus{Stage: StageSMSSent, PhoneEnding: "47", SMS: true, WhatsAppSkipped: true, SMSIn: Never, SMSOfferIn: Never, ResendIn: 30 * time.Second}},
+	{"refused", PasscodeStatus{Stage: StageSMSSent, PhoneEnding: "47", WhatsApp: true, WhatsAppRefused: true, SMS: true, SMSIn: Never, SMSOfferIn: Never, ResendIn: 30 * time.Second}},
 	{"nothing-left", PasscodeStatus{Stage: StageNotArriving, PhoneEnding: "47", WhatsApp: true, SMS: true, SMSIn: Never, SMSOfferIn: Never, ResendIn: Never}},
 }
 

@@ -79,7 +79,8 @@ func onItsOwnPage(p mfa.Progress) bool { return p.CarriersDown || p.Stage == mfa
 func statusOf(p mfa.Progress) templates.PasscodeStatus {
 	return templates.PasscodeStatus{
 		Stage: stages[p.Stage], PhoneEnding: p.LastTwo, WhatsApp: p.WhatsApp, SMS: p.SMS, WhatsAppDelivered: p.WhatsAppDelivered,
-		WhatsAppSkipped: p.WhatsAppSkipped, SMSIn: orNever(p.SMSIn), SMSOfferIn: orNever(p.OfferSMSIn), ResendIn: orNever(p.ResendIn),
+		WhatsAppRefused: p.WhatsAppRefused, WhatsAppSkipped: p.WhatsAppSkipped,
+		SMSIn: orNever(p.SMSIn), SMSOfferIn: orNever(p.OfferSMSIn), ResendIn: orNever(p.ResendIn),
 	}
 }
 
@@ -260,17 +261,24 @@ func (l *Login) blocked(v *visit) {
 
 // showAgain shows the passcode page after a post that did not lead on.
 func (l *Login) showAgain(v *visit, status int, p templates.Passcode) {
+	if l.goesOn(v) {
+		l.showStatus(v, status, p)
+	}
+}
+
+// goesOn reads where the challenge of the visit stands, and answers itself when that is over.
+func (l *Login) goesOn(v *visit) bool {
 	progress, err := l.MFA.Progress(v.r.Context(), v.in.Request.Progress.ChallengeID)
 	var gone *mfa.EndedError
 	if errors.As(err, &gone) || err == nil && progress.Ended {
 		v.redirect(l.url(pathPasscode, v.id()))
-		return
+		return false
 	}
 	if err != nil {
 		l.fail(v, "read challenge", err)
-		return
+		return false
 	}
 	v.progress = progress
 	l.knows(v, v.in.Request.Progress.Username)
-	l.showStatus(v, status, p)
+	return true
 }
