@@ -268,6 +268,18 @@ func TestOA73_NothingGoesBySMSWhenTheClassForbidsIt(t *testing.T) {
 	}
 }
 
+// A limit that outlives the passcode is no wait for the person: the page says that there is no SMS, not when there would be.
+func TestSMSByTheButtonThatALimitRefusesForLongIsRefused(t *testing.T) {
+	s := newSite(t, func(o *options) { o.limits = func(l *throttle.Limits) { l.SendsPerNumberHour = 1 } })
+	b, _, _ := s.atPasscode()
+	s.clock.Advance(mfa.Defaults().OfferSMSAfter)
+	p := b.submit(pathSMS)
+	if wait := p.header.Get("Retry-After"); p.status != http.StatusTooManyRequests || wait != "" {
+		t.Errorf("status %d, Retry-After %q", p.status, wait)
+	}
+	b.wantText("send an SMS to this number right now")
+}
+
 func TestSMSByTheButtonIsOfferedAfterAWhile(t *testing.T) {
 	s := newSite(t)
 	b, _, passcode := s.atPasscode()

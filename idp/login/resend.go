@@ -11,12 +11,12 @@ import (
 )
 
 // sendBySMS is "Send it by SMS instead": the one thing a browser may say of the delivery (OTP-41).
-func (l *Login) sendBySMS(v *visit) { l.sendMore(v, l.MFA.SendBySMS) }
+func (l *Login) sendBySMS(v *visit) { l.sendMore(v, l.MFA.SendBySMS, true) }
 
 // sendAgain is "Send again", "Try again" when no carrier answered, and "Start again" when no message is left.
-func (l *Login) sendAgain(v *visit) { l.sendMore(v, l.MFA.SendAgain) }
+func (l *Login) sendAgain(v *visit) { l.sendMore(v, l.MFA.SendAgain, false) }
 
-func (l *Login) sendMore(v *visit, send func(ctx context.Context, challengeID, authRequestID string) error) {
+func (l *Login) sendMore(v *visit, send func(ctx context.Context, challengeID, authRequestID string) error, bySMS bool) {
 	if _, ok := l.passcodeStep(v); !ok {
 		return
 	}
@@ -31,8 +31,14 @@ func (l *Login) sendMore(v *visit, send func(ctx context.Context, challengeID, a
 			l.fail(v, "note limit", err)
 			return
 		}
-		l.showAgain(v, http.StatusTooManyRequests, templates.Passcode{
-			Error: templates.PasscodeResendRefused, RetryIn: v.wait(later(throttled.RetryAt, v.in.Now))})
+		if !l.goesOn(v) {
+			return
+		}
+		p := templates.Passcode{Error: templates.PasscodeResendRefused, RetryIn: v.wait(later(throttled.RetryAt, v.in.Now))}
+		if bySMS && p.RetryIn > v.progress.ExpiresIn { // the passcode will not live to see it
+			p = templates.Passcode{Error: templates.PasscodeSMSRefused}
+		}
+		l.showStatus(v, http.StatusTooManyRequests, p)
 	case errors.Is(err, mfa.ErrSMSRefused):
 		l.showAgain(v, http.StatusForbidden, templates.Passcode{Error: templates.PasscodeSMSRefused})
 	case errors.Is(err, mfa.ErrNotOffered):
