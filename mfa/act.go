@@ -82,12 +82,12 @@ func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storag
 func (s *Service) countOverdue(ctx context.Context, c storage.Challenge, ds []storage.Delivery, trigger string) {
 	current, _ := latest(sentOut(ds), storage.WhatsApp)
 	if trigger == triggerNotDelivered && current.State != storage.DeliveryQueued {
-		s.store.AfterCommit(ctx, func() { s.countryOutcome(storage.WhatsApp, c.PhoneCountry, false) })
+		s.store.AfterCommit(ctx, func() { s.countryOutcome(storage.WhatsApp, c, false) })
 	}
 }
 
 // learn draws the consequences of a failure that reach beyond its message: a number without WhatsApp is remembered, a
-// changed identity closes the phone for this challenge, a fault of our account calls an operator.
+// changed identity closes the phone for this challenge, and SMS to it until the identity is forgotten, a fault of our account calls an operator.
 func (s *Service) learn(ctx context.Context, c *storage.Challenge, d storage.Delivery) error {
 	switch Class(d.FailureClass) {
 	case ClassNumber:
@@ -98,6 +98,9 @@ func (s *Service) learn(ctx context.Context, c *storage.Challenge, d storage.Del
 	case ClassAlert:
 		c.IdentityBar = true
 		if err := s.store.BarIdentity(ctx, c.ID); err != nil {
+			return err
+		}
+		if err := s.store.BarPhone(ctx, c.PhoneID, s.clock.Now()); err != nil {
 			return err
 		}
 		return s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.IdentityChanged, *c, d), "identity_changed"))

@@ -281,7 +281,7 @@ func (s *Service) tell(ctx context.Context, news []told, challenges map[string]*
 			if s.hooks.Receipt != nil && !t.report.NotRequested {
 				s.hooks.Receipt(t.delivery.Channel, t.report.Status)
 			}
-			s.countOutcome(t, challenges[t.delivery.ChallengeID].PhoneCountry)
+			s.countOutcome(t, *challenges[t.delivery.ChallengeID])
 		}
 		for id := range challenges {
 			s.watchers.notify(id)
@@ -292,17 +292,17 @@ func (s *Service) tell(ctx context.Context, news []told, challenges map[string]*
 
 // countOutcome tells the circuit of a channel in a country what became of a message there. Faults of the number, and
 // security signals, say nothing of the country.
-func (s *Service) countOutcome(t told, country string) {
+func (s *Service) countOutcome(t told, c storage.Challenge) {
 	ch, failure := t.delivery.Channel, t.report.Failure
 	switch {
 	case !t.moved:
 	case t.report.Status == storage.DeliveryDelivered, t.report.Status == storage.DeliveryRead:
-		s.countryOutcome(ch, country, true)
+		s.countryOutcome(ch, c, true)
 	case t.report.Status != storage.DeliveryFailed || failure.Scope == ScopeCarrier:
 	case failure.Scope == ScopeCountry:
-		s.countryRefused(ch, country)
+		s.countryRefused(ch, c.PhoneCountry)
 	case failure.Class == ClassFallback, failure.Class == ClassRetry, failure.Class == ClassConfig:
-		s.countryOutcome(ch, country, false)
+		s.countryOutcome(ch, c, false)
 	}
 }
 

@@ -312,7 +312,8 @@ func TestReceive_TellsACountrysCircuitWhatBecomesOfMessages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, func(c *Config) { c.Settings.CountryFailures = failures }, unlimited)
-			for _, r := range tt.reports {
+			for i, r := range tt.reports {
+				w.phone.Hash = fmt.Sprint("number ", i)
 				d := w.put(storage.DeliveryAccepted, "")
 				r.Channel, r.Carrier, r.DeliveryID = d.Channel, d.Carrier, d.ID
 				w.receiveAll([]Report{r}, []Report{r}) // a repetition counts nothing

@@ -59,7 +59,7 @@ func throttledBy(refused *storage.Refusal) error {
 
 // instant says whether an SMS goes out at once because the number has no WhatsApp: what pumping aims at.
 func instant(trigger string) bool {
-	return trigger == triggerNoWhatsApp || trigger == triggerUndeliverable
+	return trigger == triggerNoWhatsApp || trigger == triggerUndeliverable || trigger == triggerAskedUndeliverable
 }
 
 // sendsOf is what messages of a challenge take from the limits, together.

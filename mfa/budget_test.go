@@ -255,3 +255,30 @@ func TestStart_APhoneWhoseKeyIsGoneIsAnOperatorsFault(t *testing.T) {
 	w.wantEvents(audit.SystemCarrierAlarm, 1)
 	w.wantRefusals(" unknown_key", " unknown_key")
 }
+
+// A person who taps the button at a number without WhatsApp costs what pumping costs: the edge is the same.
+func TestOTP26_TheButtonAfterNoWhatsAppIsTheInstantEdge(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Settings.Fallback = FallbackAsk })
+	w.defence.refused = []string{"instant+393331"}
+	w.whatsApp.answer = refuse(ClassNumber, "131026")
+	c := w.begin()
+	w.work()
+	if err := w.SendBySMS(w.ctx(), c.ID, testRequest); !errors.Is(err, ErrSMSRefused) {
+		t.Errorf("got %v", err)
+	}
+	w.wantRefusals("sms fraud")
+}
+
+func TestOTP26_WhatWasRefusedAtTheStartIsNotOfferedLater(t *testing.T) {
+	w := newWorld(t)
+	w.tx(func(ctx context.Context) error {
+		return w.db.NoteNoWhatsApp(ctx, w.phone.Hash, testStart.Add(time.Hour))
+	})
+	w.defence.refused = []string{"instant+393331"}
+	c := w.begin()
+	w.after(30 * time.Second)
+	w.wantTrail(c, "whatsapp first accepted")
+	if err := w.SendBySMS(w.ctx(), c.ID, testRequest); !errors.Is(err, ErrSMSRefused) {
+		t.Errorf("the button: %v", err)
+	}
+}

@@ -70,7 +70,7 @@ func (s *Service) start(ctx context.Context, st Start) (c storage.Challenge, ref
 		if err = s.tellRefusal(ctx, c, d, refusal); err != nil {
 			return c, nil, err
 		}
-		c.FallbackAt, c.Policy.WhatsAppFirst = time.Time{}, true
+		c.FallbackAt, c.Policy.WhatsAppFirst, c.SMSRefused = time.Time{}, true, refusalReason(refusal)
 		d = s.newDelivery(c, nil, storage.WhatsApp, triggerFirst, now)
 		refusal, err = s.draw(ctx, c, d, nil, now)
 	}
@@ -122,7 +122,9 @@ func (s *Service) newChallenge(ctx context.Context, st Start, now time.Time) sto
 // firstDelivery chooses the first channel and completes the challenge with it, or says why there is none.
 func (s *Service) firstDelivery(c *storage.Challenge, phone storage.PhoneFactor, now time.Time) (storage.Delivery, error) {
 	hasSMS, hasWhatsApp := len(s.routes.to(storage.SMS, phone.Country)) > 0, len(s.routes.to(storage.WhatsApp, phone.Country)) > 0
-	c.Policy.SMSForbidden = c.Policy.SMSForbidden || !hasSMS
+	// Whoever holds the number now may not be the person who bound it: a new owner without WhatsApp must not get by SMS what
+	// the bound account did not get.
+	c.Policy.SMSForbidden = c.Policy.SMSForbidden || !hasSMS || !phone.BarredAt.IsZero()
 	smsAllowed := !c.Policy.SMSForbidden && c.Policy.Fallback != FallbackDeny
 	if err := s.address(c, phone); err != nil {
 		return storage.Delivery{}, err
@@ -239,7 +241,11 @@ func (s *Service) SendBySMS(ctx context.Context, challengeID, authRequestID stri
 		if last, sent := latest(sentOut(ds), storage.SMS); sent && last.State != storage.DeliveryFailed {
 			return request{done: true}
 		}
-		return request{in: offerSMSIn(c, ds, now), channel: storage.SMS, trigger: triggerAsked}
+		want := request{in: offerSMSIn(c, ds, now), channel: storage.SMS, trigger: triggerAsked}
+		if current, _ := latest(sentOut(ds), storage.WhatsApp); current.State == storage.DeliveryFailed && Class(current.FailureClass) == ClassNumber {
+			want.trigger = triggerAskedUndeliverable
+		}
+		return want
 	})
 }
 

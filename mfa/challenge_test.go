@@ -3,6 +3,7 @@ package mfa
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -48,8 +49,8 @@ func TestStart_ChoosesTheFirstChannel(t *testing.T) {
 		})
 	}
 	broken := func(w *world) {
-		for range Defaults().CircuitFailures {
-			w.circuits.outcome(CarrierCircuit("meta"), false, testStart)
+		for i := range Defaults().CircuitFailures {
+			w.circuits.outcome(CarrierCircuit("meta"), fmt.Sprint(i), false, testStart)
 		}
 	}
 	only := func(ch storage.Channel) func(*Config) {

@@ -49,7 +49,7 @@ type circuits struct {
 
 	mu       sync.Mutex
 	known    map[string]storage.Circuit
-	failures map[string]int
+	failures map[string]map[string]bool // of whom, since the last success
 	unstored []circuitChange
 }
 
@@ -61,7 +61,7 @@ type circuitChange struct {
 
 func newCircuits(s Settings) *circuits {
 	return &circuits{
-		settings: s, changed: make(chan struct{}, 1), known: map[string]storage.Circuit{}, failures: map[string]int{},
+		settings: s, changed: make(chan struct{}, 1), known: map[string]storage.Circuit{}, failures: map[string]map[string]bool{},
 	}
 }
 
@@ -73,9 +73,9 @@ func (c *circuits) passage(name string, now time.Time) passage {
 	return passageOf(circuit, known, now)
 }
 
-// outcome counts what became of a message. While the circuit rests, or is held, an outcome is a straggler's and says
+// outcome counts what became of a message; failures of one and the same count once. While the circuit rests, or is held, an outcome is a straggler's and says
 // nothing; after the rest it is the probe's.
-func (c *circuits) outcome(name string, ok bool, now time.Time) {
+func (c *circuits) outcome(name, of string, ok bool, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	circuit, known := c.known[name]
@@ -88,8 +88,11 @@ func (c *circuits) outcome(name string, ok bool, now time.Time) {
 	case ok:
 		delete(c.failures, name)
 	default:
-		c.failures[name]++
-		if limit, _ := c.bounds(name); c.failures[name] >= limit {
+		if c.failures[name] == nil {
+			c.failures[name] = map[string]bool{}
+		}
+		c.failures[name][of] = true
+		if limit, _ := c.bounds(name); len(c.failures[name]) >= limit {
 			c.change(circuitChange{circuit: c.opened(storage.Circuit{Name: name, Reason: reasonFailures, OpenedAt: now}, now)})
 		}
 	}

@@ -3,6 +3,7 @@ package mfa
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -69,8 +70,8 @@ func TestREL07_CircuitsCountFailuresInARow(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newCircuits(Defaults())
 			for _, o := range tt.outcomes {
-				for range o.n {
-					c.outcome(tt.circuit, o.ok, at(o.at))
+				for i := range o.n {
+					c.outcome(tt.circuit, fmt.Sprint(o.at, i), o.ok, at(o.at))
 				}
 			}
 			if got := c.passage(tt.circuit, at(tt.now)); got != tt.want {
@@ -257,8 +258,8 @@ func TestREL07_RunningNodesLearnOfACircuitWithinASecond(t *testing.T) {
 		t.Cleanup(func() { stop(); <-done })
 	}
 	started := time.Now()
-	for range a.settings.CircuitFailures {
-		a.answered(job{delivery: storage.Delivery{Carrier: "twilio"}}, errors.New("no answer"))
+	for i := range a.settings.CircuitFailures {
+		a.answered(job{delivery: storage.Delivery{ID: fmt.Sprint(i), Carrier: "twilio"}}, errors.New("no answer"))
 	}
 	waitFor(t, func() bool { return b.circuits.passage(CarrierCircuit("twilio"), a.clock.Now()) == shut })
 	if took := time.Since(started); took > 1500*time.Millisecond {
@@ -288,7 +289,7 @@ func TestREL07_ACountryThatACarrierDoesNotServeIsLeftAlone(t *testing.T) {
 	waiting := w.begin() // what came of the probe is known when its receipt is there
 	w.work()
 	w.wantTrail(waiting, "sms circuit accepted")
-	w.countryOutcome(storage.WhatsApp, "IT", true)
+	w.countryOutcome(storage.WhatsApp, c, true)
 	w.work()
 	if got := w.Circuits(); len(got) != 0 {
 		t.Errorf("circuits %+v", got)
@@ -297,7 +298,9 @@ func TestREL07_ACountryThatACarrierDoesNotServeIsLeftAlone(t *testing.T) {
 
 func TestREL07_MessagesThatNeverArriveOpenTheCircuitOfTheirCountry(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Settings.CountryFailures = 2 })
-	for range 2 {
+	for i := range 2 {
+		w.phone.Hash = fmt.Sprint("number ", i)
+		w.tx(func(ctx context.Context) error { return w.db.PutPhone(ctx, w.phone) })
 		c := w.begin()
 		w.work()
 		w.after(36 * time.Second)
@@ -358,5 +361,24 @@ func TestREL07_ASlowCarrierKeepsOnlyItsOwnMessagesWaiting(t *testing.T) {
 	w.work()
 	for _, c := range slow {
 		w.wantTrail(c, "whatsapp first accepted")
+	}
+}
+
+// Whoever has a phone and its password must not shut WhatsApp for a whole country by switching the phone off.
+func TestCircuits_AnyNumberOfFailuresOfOneNumberCountsOnce(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	for range 3 * w.settings.CountryFailures {
+		w.countryOutcome(storage.WhatsApp, c, false)
+	}
+	if got := w.circuits.passage(CountryCircuit(storage.WhatsApp, "IT"), w.clock.Now()); got != through {
+		t.Errorf("one phone shut its country: %v", got)
+	}
+	for i := range w.settings.CountryFailures - 1 {
+		c.PhoneHash = fmt.Sprint("another ", i)
+		w.countryOutcome(storage.WhatsApp, c, false)
+	}
+	if got := w.circuits.passage(CountryCircuit(storage.WhatsApp, "IT"), w.clock.Now()); got != shut {
+		t.Errorf("as many numbers did not: %v", got)
 	}
 }

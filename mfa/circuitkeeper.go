@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -125,7 +126,7 @@ func (s *Service) answered(j job, err error) {
 	now, d := s.clock.Now(), j.delivery
 	var refused *Refused
 	healthy := err == nil || errors.As(err, &refused) && refused.Scope != ScopeCarrier
-	s.circuits.outcome(CarrierCircuit(d.Carrier), healthy, now)
+	s.circuits.outcome(CarrierCircuit(d.Carrier), d.ID+strconv.Itoa(d.Calls), healthy, now)
 	if refused != nil && refused.Scope == ScopeCountry {
 		s.countryRefused(d.Channel, j.challenge.PhoneCountry)
 	}
@@ -136,9 +137,10 @@ func (s *Service) countryRefused(ch storage.Channel, country string) {
 	s.circuits.open(CountryCircuit(ch, country), reasonCountry, s.clock.Now())
 }
 
-// countryOutcome counts a message that arrived in a country, or did not.
-func (s *Service) countryOutcome(ch storage.Channel, country string, ok bool) {
-	s.circuits.outcome(CountryCircuit(ch, country), ok, s.clock.Now())
+// countryOutcome counts a message that arrived in the country of a challenge, or did not. A number counts once in a row:
+// nobody shuts a country by switching one phone off.
+func (s *Service) countryOutcome(ch storage.Channel, c storage.Challenge, ok bool) {
+	s.circuits.outcome(CountryCircuit(ch, c.PhoneCountry), c.PhoneHash, ok, s.clock.Now())
 }
 
 // shut says whether no message on a channel gets to a country.

@@ -12,6 +12,8 @@ const (
 	triggerFirst = "first"
 	triggerAgain = "again" // "Send again"
 	triggerAsked = "asked" // "Send it by SMS instead"
+	// triggerAskedUndeliverable is the same after class N: the defence against pumping looks at it as at an SMS at once.
+	triggerAskedUndeliverable = "asked_undeliverable"
 
 	triggerRefused       = "refused"       // WhatsApp refused or failed, classes S, C and R
 	triggerUndeliverable = "undeliverable" // class N

@@ -265,3 +265,28 @@ func FuzzIsIdentity(f *testing.F) {
 		}
 	})
 }
+
+// The new owner of a number deletes WhatsApp and tries again: SMS stays barred until somebody has made sure who it is.
+func TestBindIdentity_TheBarOutlivesItsChallenge(t *testing.T) {
+	w := newWorld(t)
+	w.whatsApp.answer = refuse(ClassAlert, "137000")
+	w.begin()
+	w.work()
+	w.whatsApp.answer = refuse(ClassNumber, "131026")
+	c := w.begin()
+	w.work()
+	w.wantTrail(c, "whatsapp first failed")
+	if err := w.SendBySMS(w.ctx(), c.ID, testRequest); !errors.Is(err, ErrNotOffered) {
+		t.Errorf("the button: %v", err)
+	}
+	c = w.begin() // the number is known to have no WhatsApp now
+	w.work()
+	w.wantTrail(c, "whatsapp first failed")
+	if len(w.sms.sent()) != 0 {
+		t.Error("an SMS went out")
+	}
+	w.tx(func(ctx context.Context) error { return w.db.ForgetIdentity(ctx, w.phone.ID) })
+	c = w.begin()
+	w.work()
+	w.wantTrail(c, "sms no_whatsapp accepted")
+}

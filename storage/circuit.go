@@ -25,7 +25,7 @@ type Circuit struct {
 // Circuits keeps open and held circuits.
 type Circuits interface {
 	// OpenCircuit stores c and says whether there was none of that name before. A held circuit stays as it is when a node
-	// opens it for failures.
+	// opens it for failures, and one that an operator holds (reason "operator") whoever else opens or holds it.
 	OpenCircuit(ctx context.Context, c Circuit) (opened bool, err error)
 	// ProbeCircuit takes the probe of an open circuit whose Until has passed: of all nodes exactly one gets it until
 	// probeUntil.

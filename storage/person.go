@@ -53,7 +53,9 @@ type PhoneFactor struct {
 	// NoWhatsAppUntil remembers that the number was not reachable on WhatsApp.
 	NoWhatsAppUntil time.Time
 	// Identity is the sealed identity key hash of the WhatsApp account that proved receipt; empty when none is bound.
-	Identity   []byte
+	Identity []byte
+	// BarredAt is when another account was found behind the number: until the identity is forgotten nothing goes by SMS.
+	BarredAt   time.Time
 	LastUsedAt time.Time
 }
 
@@ -108,7 +110,9 @@ type Phones interface {
 	EnablePhone(ctx context.Context, id string) error
 	// BindIdentity stores the identity of a factor that has none; false when it has one, or is gone.
 	BindIdentity(ctx context.Context, id string, identity []byte) (bound bool, err error)
-	// ForgetIdentity removes it, so that the next passcode that is entered binds a new one; ErrNotFound without a factor.
+	// BarPhone sets BarredAt where it is zero; a factor that is gone is no error.
+	BarPhone(ctx context.Context, id string, now time.Time) error
+	// ForgetIdentity removes it and the bar, so that the next passcode that is entered binds a new one; ErrNotFound without a factor.
 	ForgetIdentity(ctx context.Context, id string) error
 	// NoteNoWhatsApp remembers for every factor with this number hash that WhatsApp does not reach it.
 	NoteNoWhatsApp(ctx context.Context, numberHash string, until time.Time) error

@@ -120,7 +120,7 @@ func (b *Base) ForgetWhatsApp(ctx context.Context, nameOrID string) (Forgotten, 
 		if err != nil {
 			return err
 		}
-		done = Forgotten{Account: found && len(f.Identity) > 0, NoWhatsApp: found && b.clock.Now().Before(f.NoWhatsAppUntil)}
+		done = Forgotten{Account: found && (len(f.Identity) > 0 || !f.BarredAt.IsZero()), NoWhatsApp: found && b.clock.Now().Before(f.NoWhatsAppUntil)}
 		if done == (Forgotten{}) {
 			return refuse("no WhatsApp account is bound to %q, and none is known to be missing", p.Username)
 		}

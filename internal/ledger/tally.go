@@ -246,7 +246,7 @@ func (s *sums) conversion(c storage.Challenge, d storage.Delivery) *storage.Conv
 
 // instant says that an SMS went out at once because the number has no WhatsApp.
 func instant(d storage.Delivery) bool {
-	return d.Channel == storage.SMS && (d.Trigger == "no_whatsapp" || d.Trigger == "undeliverable")
+	return d.Channel == storage.SMS && (d.Trigger == "no_whatsapp" || d.Trigger == "undeliverable" || d.Trigger == "asked_undeliverable")
 }
 
 // first returns the first time that is set.

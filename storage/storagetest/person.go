@@ -189,8 +189,13 @@ func testPhones(t *testing.T, db Database) {
 		f.Identity = []byte{0, 0xff}
 		same(t, must(s.Phone(ctx, f.ID))(t), f)
 		same(t, bind(f.ID, []byte{2}), false)
+		for _, at := range []time.Time{noon, noon.Add(time.Hour)} { // the first time stays
+			write(t, s, func(ctx context.Context) error { return s.BarPhone(ctx, f.ID, at) })
+			same(t, must(s.PhoneOf(ctx, f.PersonID))(t).BarredAt, noon)
+		}
 		write(t, s, func(ctx context.Context) error { return s.ForgetIdentity(ctx, f.ID) })
 		same(t, must(s.PhoneOf(ctx, f.PersonID))(t).Identity, []byte(nil))
+		same(t, must(s.PhoneOf(ctx, f.PersonID))(t).BarredAt, time.Time{})
 		same(t, bind(f.ID, []byte{2}), true)
 		refused(t, s, storage.ErrNotFound, func(ctx context.Context) error { return s.ForgetIdentity(ctx, "none") })
 	})

@@ -279,6 +279,7 @@ func testWritesNeedTransaction(t *testing.T, s storage.Store) {
 		"UpdateDeliveries":      func() error { return second(s.UpdateDeliveries(ctx, []storage.DeliveryMove{{}})) },
 		"InsertReceipts":        func() error { return second(s.InsertReceipts(ctx, []storage.Receipt{{}})) },
 		"BindIdentity":          func() error { return second(s.BindIdentity(ctx, "", []byte{1})) },
+		"BarPhone":              func() error { return s.BarPhone(ctx, "", noon) },
 		"ForgetIdentity":        func() error { return s.ForgetIdentity(ctx, "") },
 		"NoteSMSRefused":        func() error { return s.NoteSMSRefused(ctx, "", "") },
 		"AdvanceChallenges":     func() error { return s.AdvanceChallenges(ctx, map[string]time.Time{"": noon}) },

@@ -15,7 +15,8 @@ func (s *Store) OpenCircuit(ctx context.Context, c storage.Circuit) (bool, error
 		VALUES ($1, $2, $3, $4, $5, $6, 1)
 		ON CONFLICT (name) DO UPDATE SET held = excluded.held, reason = excluded.reason, opened_at = excluded.opened_at,
 			until = excluded.until, probe_until = excluded.probe_until, openings = circuits.openings + 1
-			WHERE excluded.held OR NOT circuits.held
+			WHERE (excluded.held OR NOT circuits.held)
+				AND NOT (circuits.held AND circuits.reason = 'operator' AND excluded.reason <> 'operator')
 		RETURNING openings`,
 		c.Name, c.Held, c.Reason, ms(c.OpenedAt), ms(c.Until), ms(c.ProbeUntil))
 	if errors.Is(err, storage.ErrNotFound) { // it is held, and stays so

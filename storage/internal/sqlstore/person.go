@@ -49,7 +49,7 @@ func (s *Store) PersonByUsername(ctx context.Context, username string) (storage.
 		w, t := &f.factors.Password, &f.factors.Phone
 		dest := append(personDest(&f.person), &w.Hash, &w.KeyID, &w.Normalization, timeOf(&w.UpdatedAt),
 			&t.ID, &t.Sealed, &t.Hash, &t.Country, &t.LastTwo, timeOf(&t.VerifiedAt), timeOf(&t.CreatedAt), &t.Failures,
-			timeOf(&t.DisabledAt), timeOf(&t.NoWhatsAppUntil), timeOf(&t.LastUsedAt), &t.Identity)
+			timeOf(&t.DisabledAt), timeOf(&t.NoWhatsAppUntil), timeOf(&t.LastUsedAt), &t.Identity, timeOf(&t.BarredAt))
 		err := r.Scan(dest...)
 		if w.Hash != "" {
 			w.PersonID = f.person.ID
@@ -62,7 +62,8 @@ func (s *Store) PersonByUsername(ctx context.Context, username string) (storage.
 	f, err := reading(scan).one(ctx, s, `SELECT `+personColumns+`,
 			COALESCE(w.hash, ''), COALESCE(w.key_id, ''), COALESCE(w.normalization, 0), w.updated_at,
 			COALESCE(t.id, ''), t.sealed, COALESCE(t.hash, ''), COALESCE(t.country, ''), COALESCE(t.last_two, ''),
-			t.verified_at, t.created_at, COALESCE(t.failures, 0), t.disabled_at, t.no_whatsapp_until, t.last_used_at, t.identity
+			t.verified_at, t.created_at, COALESCE(t.failures, 0), t.disabled_at, t.no_whatsapp_until, t.last_used_at, t.identity,
+			t.barred_at
 		FROM persons p LEFT JOIN passwords w ON w.person_id = p.id LEFT JOIN phones t ON t.person_id = p.id
 		WHERE p.username = $1`, username)
 	return f.person, f.factors, err

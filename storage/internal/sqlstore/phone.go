@@ -8,27 +8,27 @@ import (
 )
 
 const phoneColumns = `id, person_id, sealed, hash, country, last_two, verified_at, created_at, failures, disabled_at,
-	no_whatsapp_until, last_used_at, identity`
+	no_whatsapp_until, last_used_at, identity, barred_at`
 
 func scanPhone(r row) (storage.PhoneFactor, error) {
 	var f storage.PhoneFactor
 	err := r.Scan(&f.ID, &f.PersonID, &f.Sealed, &f.Hash, &f.Country, &f.LastTwo, timeOf(&f.VerifiedAt),
 		timeOf(&f.CreatedAt), &f.Failures, timeOf(&f.DisabledAt), timeOf(&f.NoWhatsAppUntil), timeOf(&f.LastUsedAt),
-		&f.Identity)
+		&f.Identity, timeOf(&f.BarredAt))
 	return f, err
 }
 
 // PutPhone implements storage.Phones.
 func (s *Store) PutPhone(ctx context.Context, f storage.PhoneFactor) error {
 	_, err := s.exec(ctx, `INSERT INTO phones (`+phoneColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (person_id) DO UPDATE SET id = excluded.id, sealed = excluded.sealed, hash = excluded.hash,
 			country = excluded.country, last_two = excluded.last_two, verified_at = excluded.verified_at,
 			created_at = excluded.created_at, failures = excluded.failures, disabled_at = excluded.disabled_at,
 			no_whatsapp_until = excluded.no_whatsapp_until, last_used_at = excluded.last_used_at,
-			identity = excluded.identity`,
+			identity = excluded.identity, barred_at = excluded.barred_at`,
 		f.ID, f.PersonID, f.Sealed, f.Hash, f.Country, f.LastTwo, ms(f.VerifiedAt), ms(f.CreatedAt), f.Failures,
-		ms(f.DisabledAt), ms(f.NoWhatsAppUntil), ms(f.LastUsedAt), blob(f.Identity))
+		ms(f.DisabledAt), ms(f.NoWhatsAppUntil), ms(f.LastUsedAt), blob(f.Identity), ms(f.BarredAt))
 	return err
 }
 
@@ -77,7 +77,13 @@ func (s *Store) BindIdentity(ctx context.Context, id string, identity []byte) (b
 
 // ForgetIdentity implements storage.Phones.
 func (s *Store) ForgetIdentity(ctx context.Context, id string) error {
-	return s.affects(ctx, `UPDATE phones SET identity = NULL WHERE id = $1`, id)
+	return s.affects(ctx, `UPDATE phones SET identity = NULL, barred_at = NULL WHERE id = $1`, id)
+}
+
+// BarPhone implements storage.Phones.
+func (s *Store) BarPhone(ctx context.Context, id string, now time.Time) error {
+	_, err := s.exec(ctx, `UPDATE phones SET barred_at = $2 WHERE id = $1 AND barred_at IS NULL`, id, ms(now))
+	return err
 }
 
 // NoteNoWhatsApp implements storage.Phones.

@@ -8,6 +8,7 @@ ALTER TABLE deliveries ADD COLUMN tried TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE deliveries ADD COLUMN cost BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE deliveries ADD COLUMN identity BYTEA;
 ALTER TABLE phones ADD COLUMN identity BYTEA;
+ALTER TABLE phones ADD COLUMN barred_at BIGINT;
 
 -- openings counts how often the circuit was opened while it was there: 1 tells the caller that there was none before.
 CREATE TABLE circuits (
@@ -109,6 +110,7 @@ DROP TABLE conversions;
 DROP TABLE delivery_days;
 DROP TABLE notices;
 DROP TABLE circuits;
+ALTER TABLE phones DROP COLUMN barred_at;
 ALTER TABLE phones DROP COLUMN identity;
 ALTER TABLE deliveries DROP COLUMN identity;
 ALTER TABLE deliveries DROP COLUMN cost;
