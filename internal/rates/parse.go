@@ -61,6 +61,10 @@ func (c *cards) readCSV(text []byte) error {
 	if err == io.EOF {
 		return fmt.Errorf("no rate cards: the first line must be %s", strings.Join(columns, ","))
 	}
+	if errors.Is(err, csv.ErrFieldCount) {
+		line, _ := r.FieldPos(0)
+		return fmt.Errorf("line %d: the header must be %s", line, strings.Join(columns, ","))
+	}
 	if err != nil {
 		return fmt.Errorf("read rate cards: %w", err)
 	}

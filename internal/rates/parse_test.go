@@ -40,6 +40,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an empty file", "", "the first line must be carrier,country"},
 		{"a header and nothing else", header, "not a single price"},
 		{"another header", "carrier,country,cost,currency,valid_from\n", "line 1: the header must be"},
+		{"a file of something else", "# prices\nfoo\n", "line 2: the header must be"},
 		{"a row that is too short", header + "meta,*,0.07,EUR,2026-11-01\nmeta,IT,0.05\n", "line 3"},
 		{"no row for every other country", header + "meta,IT,0.05,EUR,2026-11-01\n", "meta from 2026-11-01 lacks the country *"},
 		{"a country that is none", header + "meta,*,1,EUR,2026-11-01\nmeta,ZZ,0.05,EUR,2026-11-01\n", `line 3: "ZZ" is no country`},
