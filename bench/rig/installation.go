@@ -124,7 +124,7 @@ service_name: Bench
 server: {listen: "%s", internal_listen: ""}
 database: %s
 secrets: {root: %q}
-whatsapp: {base_url: %s, phone_number_id: "%s", access_token: %q, app_secret: %q, verify_token: %q}
+whatsapp: {base_url: %s, phone_number_id: "%s", account_id: "102000000000001", access_token: %q, app_secret: %q, verify_token: %q}
 sms:
   carriers: [twilio]
   twilio: {base_url: %s, account_sid: %s, auth_token: %q, from: "+12025550123"}

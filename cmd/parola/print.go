@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -18,10 +19,21 @@ type asJSON struct {
 func (c *invocation) printf(format string, args ...any) { fmt.Fprintf(c.stdout, format, args...) }
 
 func (c *invocation) printJSON(v any) error {
-	e := json.NewEncoder(c.stdout)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	for _, r := range text.String() { // what would steer a terminal is escaped, as JSON may have it
+		if r != '\n' && unfit(r) && r <= 0xffff {
+			c.printf("\\u%04x", r)
+		} else {
+			c.printf("%c", r)
+		}
+	}
+	return nil
 }
 
 // table prints rows in columns, the first being the heading. Cells are made printable: they may hold what a stranger
@@ -40,9 +52,10 @@ func (c *invocation) table(rows [][]string) error {
 	return w.Flush()
 }
 
+func unfit(r rune) bool { return !unicode.IsPrint(r) || unicode.Is(unicode.Bidi_Control, r) }
+
 // printable replaces what would steer a terminal or hide text: control and direction characters.
 func printable(s string) string {
-	unfit := func(r rune) bool { return !unicode.IsPrint(r) || unicode.Is(unicode.Bidi_Control, r) }
 	if !strings.ContainsFunc(s, unfit) {
 		return s
 	}

@@ -83,6 +83,9 @@ func (c Config) Warnings() []string {
 	if slices.Contains(c.MFA.Countries, mfa.AllCountries) {
 		w = append(w, "mfa.countries is [all]: whoever pumps SMS chooses the most expensive; list the countries you serve")
 	}
+	if c.WhatsApp.Enabled && c.WhatsApp.AccountID == "" {
+		w = append(w, "whatsapp.account_id is empty; set it: without it Meta's news of the account cannot be told from another's and hold nothing, and `parola whatsapp` and `parola doctor` cannot look")
+	}
 	if c.WhatsApp.Enabled && c.MFA.TemplateTTL < leastTemplateTTL {
 		w = append(w, fmt.Sprintf("mfa.template_ttl is %s: Meta's templates live %s at least, so that a late copy can follow the SMS; set it to what the template has",
 			c.MFA.TemplateTTL, leastTemplateTTL))

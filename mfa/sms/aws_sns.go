@@ -149,17 +149,14 @@ func (t *snsTopic) address(s string) (*url.URL, bool) {
 
 // certificate returns the one at an address, from memory where it is there. One caller fetches at a time.
 func (t *snsTopic) certificate(ctx context.Context, address string) (*x509.Certificate, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	now := t.clock.Now()
-	if c := t.certificates[address]; c != nil && now.Before(c.NotAfter) {
-		return c, nil
-	}
-	t.fetches = slices.DeleteFunc(t.fetches, func(at time.Time) bool { return now.Sub(at) > fetchWindow })
-	if len(t.fetches) >= maxFetches {
+	known, may := t.known(address, now)
+	switch {
+	case known != nil:
+		return known, nil
+	case !may:
 		return nil, errors.New("fetch certificate: too many were asked for")
 	}
-	t.fetches = append(t.fetches, now)
 	body, err := t.get(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("fetch certificate: %w", err)
@@ -172,11 +169,29 @@ func (t *snsTopic) certificate(ctx context.Context, address string) (*x509.Certi
 	if err != nil || now.Before(c.NotBefore) || now.After(c.NotAfter) {
 		return nil, errForged
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.certificates) >= maxCertificates {
 		clear(t.certificates)
 	}
 	t.certificates[address] = c
 	return c, nil
+}
+
+// known returns a certificate that was fetched before; otherwise it says whether one may be fetched now. Nobody waits here
+// for somebody else's fetch: forged addresses must not keep genuine notifications waiting.
+func (t *snsTopic) known(address string, now time.Time) (c *x509.Certificate, may bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c := t.certificates[address]; c != nil && now.Before(c.NotAfter) {
+		return c, true
+	}
+	t.fetches = slices.DeleteFunc(t.fetches, func(at time.Time) bool { return now.Sub(at) > fetchWindow })
+	if len(t.fetches) >= maxFetches {
+		return nil, false
+	}
+	t.fetches = append(t.fetches, now)
+	return nil, true
 }
 
 // get reads an address that has been found to be SNS's own.

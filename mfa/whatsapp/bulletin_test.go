@@ -212,3 +212,19 @@ func FuzzNotification(f *testing.F) {
 		}
 	})
 }
+
+// Where nobody said which account is ours, another account of the same app must not shut it.
+func TestWithoutAnAccountIDNewsOfAnAccountHoldNothing(t *testing.T) {
+	cfg := config(channeltest.Env{})
+	cfg.AccountID = ""
+	c, err := whatsapp.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{`{"event":"ACCOUNT_DELETED"}`, `{"event":"DISABLED_UPDATE","ban_info":{"waba_ban_state":"REINSTATE"}}`} {
+		_, got, _ := heard(t, c, about("account_update", body))
+		if len(got) != 1 || got[0].Hold != "" || got[0].Release != "" {
+			t.Errorf("%s: %+v", body, got)
+		}
+	}
+}

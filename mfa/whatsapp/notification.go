@@ -90,7 +90,7 @@ func (c *Channel) parse(body []byte) (said, error) {
 				reports, bulletins := c.messages(ch.Value)
 				s.reports, s.bulletins = append(s.reports, reports...), append(s.bulletins, bulletins...)
 			} else if c.cfg.AccountID == "" || e.ID == c.cfg.AccountID {
-				s.bulletins = append(s.bulletins, c.account(ch, unixTime(e.Time))...)
+				s.bulletins = append(s.bulletins, c.heard(c.account(ch, unixTime(e.Time)))...)
 			}
 		}
 	}
@@ -161,4 +161,19 @@ func unixTime(raw json.RawMessage) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(seconds, 0).UTC()
+}
+
+// heard keeps another account of the same app from shutting ours: where nobody has told us which account is ours, what is said
+// of one is told and moves nothing.
+func (c *Channel) heard(bulletins []mfa.Bulletin) []mfa.Bulletin {
+	if c.cfg.AccountID != "" {
+		return bulletins
+	}
+	ours := mfa.CarrierCircuit(Carrier)
+	for i := range bulletins {
+		if b := &bulletins[i]; !strings.HasPrefix(b.Kind, "template_") && (b.Hold == ours || b.Release == ours) {
+			b.Hold, b.Release = "", ""
+		}
+	}
+	return bulletins
 }
