@@ -42,7 +42,7 @@ func (in *Installation) accounts(o Options) string {
 	if routes == "" {
 		routes = "{}"
 	}
-	return strings.NewReplacer("HANDSET", in.HandsetURL).Replace(fmt.Sprintf(`whatsapp: {base_url: HANDSET, phone_number_id: "%s", access_token: %s, app_secret: %s, verify_token: %s}
+	return strings.NewReplacer("HANDSET", in.HandsetURL).Replace(fmt.Sprintf(`whatsapp: {base_url: HANDSET, phone_number_id: "%s", account_id: "102000000000001", access_token: %s, app_secret: %s, verify_token: %s}
 sms:
   carriers: [%s]
   routes: %s
