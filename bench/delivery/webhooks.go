@@ -128,6 +128,9 @@ func notifications(in *rig.Installation, marks []string) [][]byte {
 			}
 		}
 	}
+	if len(statuses) > 0 {
+		bodies = append(bodies, notification(in, statuses))
+	}
 	return bodies
 }
 
