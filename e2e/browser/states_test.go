@@ -49,6 +49,8 @@ func states() []state {
 	}
 	atOnce := stage(bySMS, templates.StageSMSSending)
 	atOnce.WhatsApp, atOnce.WhatsAppSkipped = false, true
+	notTaken := stage(bySMS, templates.StageSMSSent)
+	notTaken.WhatsAppRefused = true
 	nothingLeft := stage(bySMS, templates.StageNotArriving)
 	nothingLeft.ResendIn = never
 	refused := stage(onWhatsApp, templates.StageSMSRefused)
@@ -59,6 +61,7 @@ func states() []state {
 		{"delivered", at(stage(onWhatsApp, templates.StageDelivered))},
 		{"SMS soon", at(stage(onWhatsApp, templates.StageSMSSoon))},
 		{"SMS at once", at(atOnce)},
+		{"SMS after WhatsApp refused", at(notTaken)},
 		{"SMS sent", at(stage(bySMS, templates.StageSMSSent))},
 		{"SMS delivered", at(stage(bySMS, templates.StageSMSDelivered))},
 		{"SMS uncertain", at(stage(bySMS, templates.StageUnknown))},
