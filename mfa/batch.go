@@ -2,7 +2,9 @@ package mfa
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,8 +13,25 @@ import (
 	"github.com/parola-id/parola/storage"
 )
 
+// errOvertaken says that a delivery was not as it had been read before the transaction.
+var errOvertaken = errors.New("a delivery has changed meanwhile")
+
+// receive applies some reports in one transaction. What they are about is read before it, so that SQLite's one writer is not
+// kept by reading: every write has its condition. Where something has changed meanwhile, it is read again inside.
 func (s *Service) receive(ctx context.Context, reports []Report) error {
-	err := s.store.InTx(ctx, func(ctx context.Context) error { return s.receiveIn(ctx, reports) })
+	before, err := s.lookUp(ctx, reports)
+	if err == nil {
+		err = s.store.InTx(ctx, func(ctx context.Context) error { return s.receiveIn(ctx, reports, before) })
+	}
+	if errors.Is(err, errOvertaken) {
+		err = s.store.InTx(ctx, func(ctx context.Context) error {
+			inside, err := s.lookUp(ctx, reports)
+			if err != nil {
+				return err
+			}
+			return s.receiveIn(ctx, reports, inside)
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("apply receipts: %w", err)
 	}
@@ -21,13 +40,9 @@ func (s *Service) receive(ctx context.Context, reports []Report) error {
 
 // receiveIn applies some reports as if each came alone, in their order, but with a fixed small number of statements for
 // all of them. Only failures and refusals by the person need statements of their own, at the end.
-func (s *Service) receiveIn(ctx context.Context, reports []Report) error {
+func (s *Service) receiveIn(ctx context.Context, reports []Report, subjects subjects) error {
 	now := s.clock.Now()
-	all, err := s.find(ctx, reports)
-	if err != nil {
-		return err
-	}
-	news, err := s.record(ctx, all, now)
+	news, err := s.record(ctx, s.find(reports, subjects.deliveries), now)
 	if err != nil || len(news) == 0 {
 		return err
 	}
@@ -35,10 +50,7 @@ func (s *Service) receiveIn(ctx context.Context, reports []Report) error {
 	if err := s.move(ctx, news); err != nil {
 		return err
 	}
-	challenges, err := s.challengesOf(ctx, news)
-	if err != nil {
-		return err
-	}
+	challenges := subjects.copies()
 	if err := s.tell(ctx, news, challenges); err != nil {
 		return err
 	}
@@ -67,45 +79,66 @@ type told struct {
 	moved, identified bool
 }
 
-// find pairs reports with what they are about, and leaves out those that are about nothing: by our own mark, or by the
-// keyed hash of the carrier's id.
-func (s *Service) find(ctx context.Context, reports []Report) ([]told, error) {
-	var (
-		all           = make([]told, len(reports))
-		ids, messages []string
-	)
-	for i, r := range reports {
-		all[i].report = r
-		if r.MessageID != "" {
-			all[i].hashes = s.keys.Hashes(secret.MessageHash, r.MessageID)
-		}
-		if isID(r.DeliveryID) {
-			ids = append(ids, r.DeliveryID)
-		} else {
-			messages = append(messages, all[i].hashes...)
-		}
-	}
-	found, err := s.lookUp(ctx, ids, messages)
-	if err != nil {
-		return nil, err
-	}
-	return pair(all, found), nil
+// subjects are what reports are about, as it was read.
+type subjects struct {
+	deliveries []storage.Delivery
+	challenges []storage.Challenge
 }
 
-func (s *Service) lookUp(ctx context.Context, ids, messages []string) (found []storage.Delivery, err error) {
+// copies are the challenges by id, for one run of a transaction to change.
+func (s subjects) copies() map[string]*storage.Challenge {
+	byID := make(map[string]*storage.Challenge, len(s.challenges))
+	for _, c := range s.challenges {
+		byID[c.ID] = &c
+	}
+	return byID
+}
+
+// lookUp reads what reports are about: by our own mark, or by the keyed hash of the carrier's id.
+func (s *Service) lookUp(ctx context.Context, reports []Report) (found subjects, err error) {
+	var ids, messages []string
+	for _, r := range reports {
+		if isID(r.DeliveryID) {
+			ids = append(ids, r.DeliveryID)
+		} else if r.MessageID != "" {
+			messages = append(messages, s.keys.Hashes(secret.MessageHash, r.MessageID)...)
+		}
+	}
 	if len(ids) > 0 {
-		if found, err = s.store.DeliveriesByID(ctx, ids); err != nil {
-			return nil, err
+		if found.deliveries, err = s.store.DeliveriesByID(ctx, ids); err != nil {
+			return found, err
 		}
 	}
 	if len(messages) > 0 {
 		more, err := s.store.DeliveriesByMessage(ctx, messages)
 		if err != nil {
-			return nil, err
+			return found, err
 		}
-		found = append(found, more...)
+		found.deliveries = append(found.deliveries, more...)
 	}
-	return found, nil
+	of := map[string]bool{}
+	for _, d := range found.deliveries {
+		of[d.ChallengeID] = true
+	}
+	if len(of) == 0 {
+		return found, nil
+	}
+	if found.challenges, err = s.store.ChallengesByID(ctx, slices.Sorted(maps.Keys(of))); err == nil && len(found.challenges) != len(of) {
+		err = fmt.Errorf("%d of the %d challenges of deliveries: %w", len(of)-len(found.challenges), len(of), storage.ErrNotFound)
+	}
+	return found, err
+}
+
+// find pairs reports with what they are about, and leaves out those that are about nothing.
+func (s *Service) find(reports []Report, found []storage.Delivery) []told {
+	all := make([]told, len(reports))
+	for i, r := range reports {
+		all[i].report = r
+		if r.MessageID != "" {
+			all[i].hashes = s.keys.Hashes(secret.MessageHash, r.MessageID)
+		}
+	}
+	return pair(all, found)
 }
 
 // pair is the pure part of find. What a report teaches of its delivery's message id holds for the reports after it.
@@ -236,31 +269,9 @@ func (s *Service) move(ctx context.Context, news []told) error {
 	updated, err := s.store.UpdateDeliveries(ctx, moves)
 	if err == nil && len(updated) != len(moves) {
 		// A receipt that is recorded without its move would be lost: undo both.
-		err = fmt.Errorf("%d of %d deliveries were as they had been read", len(updated), len(moves))
+		err = fmt.Errorf("%d of %d deliveries were as they had been read: %w", len(updated), len(moves), errOvertaken)
 	}
 	return err
-}
-
-func (s *Service) challengesOf(ctx context.Context, news []told) (map[string]*storage.Challenge, error) {
-	var ids []string
-	seen := map[string]*storage.Challenge{}
-	for _, t := range news {
-		id := t.delivery.ChallengeID
-		if _, again := seen[id]; !again {
-			seen[id], ids = nil, append(ids, id)
-		}
-	}
-	found, err := s.store.ChallengesByID(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) != len(ids) {
-		return nil, fmt.Errorf("%d of the %d challenges of deliveries: %w", len(ids)-len(found), len(ids), storage.ErrNotFound)
-	}
-	for _, c := range found {
-		seen[c.ID] = &c
-	}
-	return seen, nil
 }
 
 // tell writes an event for every receipt that was new, and wakes whoever watches once that has committed.

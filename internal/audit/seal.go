@@ -135,8 +135,41 @@ func (s *Sealer) finish(ctx context.Context) error {
 	return s.Store.InTx(ctx, func(ctx context.Context) error { return s.Store.ReleaseLease(ctx, leaseName, s.Holder) })
 }
 
+// batch is a part of the chain that is ready to be stored after the event with the sequence from.
+type batch struct {
+	from  int64
+	head  []byte // of the chain with the batch
+	seals []storage.Seal
+}
+
+// prepare links what is visible now to the end of the chain. It reads and hashes beside the transaction that stores the
+// result, so that SQLite's one writer does not wait for it.
+func (s *Sealer) prepare(ctx context.Context) (b batch, err error) {
+	if b.from, b.head, err = s.Store.LastSeal(ctx); err != nil {
+		return b, fmt.Errorf("read the end of the chain: %w", err)
+	}
+	events, err := s.Store.UnsealedEvents(ctx, sealAtOnce)
+	if err != nil {
+		return b, fmt.Errorf("read unsealed events: %w", err)
+	}
+	if b.head == nil {
+		b.head = genesis
+	}
+	for i, e := range events {
+		e.Sequence = b.from + int64(i) + 1
+		hash := link(b.head, e)
+		b.seals = append(b.seals, storage.Seal{EventID: e.ID, Sequence: e.Sequence, PrevHash: b.head, Hash: hash})
+		b.head = hash
+	}
+	return b, nil
+}
+
 // work is one transaction: lease, seals and checkpoint commit together. more says that there was a full batch.
 func (s *Sealer) work(ctx context.Context, last bool) (more bool, err error) {
+	ready, err := s.prepare(ctx)
+	if err != nil {
+		return false, err
+	}
 	var signed *storage.Checkpoint
 	var held bool
 	next := *s // what this transaction will have done, once it has committed
@@ -147,7 +180,7 @@ func (s *Sealer) work(ctx context.Context, last bool) (more bool, err error) {
 		if err != nil || !held {
 			return err
 		}
-		more, signed, err = next.chain(ctx, now, last)
+		more, signed, err = next.chain(ctx, now, last, ready)
 		return err
 	})
 	if err != nil {
@@ -166,11 +199,14 @@ func (s *Sealer) work(ctx context.Context, last bool) (more bool, err error) {
 	return more, nil
 }
 
-// chain appends a batch to the chain, and a checkpoint if one is due.
-func (s *Sealer) chain(ctx context.Context, now time.Time, last bool) (more bool, signed *storage.Checkpoint, err error) {
-	sequence, head, err := s.Store.LastSeal(ctx)
+// chain appends a batch to the chain, and a checkpoint if one is due. A chain that has grown meanwhile takes another batch.
+func (s *Sealer) chain(ctx context.Context, now time.Time, last bool, ready batch) (more bool, signed *storage.Checkpoint, err error) {
+	sequence, _, err := s.Store.LastSeal(ctx)
 	if err != nil {
 		return false, nil, fmt.Errorf("read the end of the chain: %w", err)
+	}
+	if sequence != ready.from {
+		return true, nil, nil
 	}
 	before, err := s.Store.LastCheckpoint(ctx)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
@@ -182,25 +218,12 @@ func (s *Sealer) chain(ctx context.Context, now time.Time, last bool) (more bool
 		}
 		s.checked = true
 	}
-	events, err := s.Store.UnsealedEvents(ctx, sealAtOnce)
-	if err != nil {
-		return false, nil, fmt.Errorf("read unsealed events: %w", err)
-	}
-	seals := make([]storage.Seal, len(events))
-	if head == nil {
-		head = genesis
-	}
-	for i, e := range events {
-		sequence++
-		e.Sequence = sequence
-		hash := link(head, e)
-		seals[i] = storage.Seal{EventID: e.ID, Sequence: sequence, PrevHash: head, Hash: hash}
-		head = hash
-	}
-	if err := s.Store.SealEvents(ctx, seals); err != nil {
+	if err := s.Store.SealEvents(ctx, ready.seals); err != nil {
 		return false, nil, fmt.Errorf("store seals: %w", err)
 	}
-	more = len(events) == sealAtOnce
+	sequence += int64(len(ready.seals))
+	head := ready.head
+	more = len(ready.seals) == sealAtOnce
 	s.open, s.signedAt = sequence > before.Sequence, before.At
 	if !s.open {
 		return more, nil, nil

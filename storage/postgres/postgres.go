@@ -91,10 +91,11 @@ func encrypted(c *pgx.ConnConfig) error {
 }
 
 var dialect = sqlstore.Dialect{
-	Name:     "postgres",
-	Elements: "json_array_elements",
-	Among:    "= ANY (ARRAY(%s))",
-	Unhex:    "decode(%s, 'hex')",
+	Name:       "postgres",
+	Elements:   "json_array_elements",
+	Parameters: 2400,
+	Among:      "= ANY (ARRAY(%s))",
+	Unhex:      "decode(%s, 'hex')",
 	// NO KEY: a receipt that is being inserted holds its delivery against removal, and two transactions that inserted
 	// receipts of one delivery must not wait for each other when they go on to change it.
 	ForUpdate:  " FOR NO KEY UPDATE",

@@ -113,6 +113,7 @@ func open(path, synchronous, extra string, connections int) (*sql.DB, error) {
 var dialect = sqlstore.Dialect{
 	Name:        "sqlite",
 	Elements:    "json_each",
+	Parameters:  200,
 	Among:       "IN (%s)",
 	Unhex:       "unhex(%s)",
 	Clock:       "CAST((julianday('now') - 2440587.5) * 86400000 AS BIGINT)",

@@ -13,9 +13,6 @@ const eventColumns = `id, version, at, kind, outcome, reason, severity, person_i
 	auth_request_id, grant_id, challenge_id, delivery_id, jti, correlation_id, trace_id, source_addr, user_agent, channel, node,
 	release, data`
 
-// appendAtOnce bounds one statement: the SQLite driver looks for each parameter's value among all of them.
-const appendAtOnce = 20
-
 // sealAtOnce bounds one statement and the size of its parameter.
 const sealAtOnce = 200
 
@@ -56,7 +53,7 @@ func (s *Store) writeEvents(ctx context.Context) error {
 	}
 	events := t.events
 	t.events = nil
-	for part := range slices.Chunk(events, appendAtOnce) {
+	for part := range slices.Chunk(events, max(1, s.dialect.Parameters/24)) {
 		var args []any
 		for _, e := range part {
 			data := "{}"

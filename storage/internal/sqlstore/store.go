@@ -36,6 +36,8 @@ type Dialect struct {
 	ForUpdate string
 	// Elements is the function whose rows are the elements of a JSON array, in a column called value.
 	Elements string
+	// Parameters is how many one statement had better have at most: the SQLite driver looks for each one's value among all.
+	Parameters int
 	// Among is what a column is compared with to be one of the values of a query: "IN (%s)", or what makes the database look
 	// each of them up instead of reading the table, of whose size it knows and of the query's it does not.
 	Among string
