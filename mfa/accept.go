@@ -3,7 +3,6 @@ package mfa
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/parola-id/parola/internal/audit"
@@ -14,52 +13,21 @@ import (
 // acceptedAtOnce bounds how many acceptances share a transaction.
 const acceptedAtOnce = 16
 
-// acceptances are carriers' yeses that wait to be written down. Whoever finds nobody writing writes; those that come
-// meanwhile share the next transaction, so that a rush costs few commits and a single one waits for nothing.
-type acceptances struct {
-	mu      sync.Mutex
-	writing bool
-	waiting []*acceptance
-}
-
+// acceptance is a carrier's yes that waits to be written down.
 type acceptance struct {
 	job  job
 	sent Sent
-	// turn receives false when it is written, or could not be (err), and true when it is this one's turn to write.
-	turn chan bool
-	err  error
 }
 
-// write returns once the acceptance is on disk, or could not be written together with others.
-func (q *acceptances) write(ctx context.Context, s *Service, j job, sent Sent) error {
-	a := &acceptance{job: j, sent: sent, turn: make(chan bool, 1)}
-	q.mu.Lock()
-	q.waiting = append(q.waiting, a)
-	mine := !q.writing
-	q.writing = true
-	q.mu.Unlock()
-	if !mine && !<-a.turn {
-		return a.err
-	}
-	q.mu.Lock()
-	n := min(len(q.waiting), acceptedAtOnce)
-	batch := slices.Clone(q.waiting[:n])
-	q.waiting = q.waiting[n:]
-	q.mu.Unlock()
-	err := s.store.InTx(ctx, func(ctx context.Context) error { return s.acceptTogether(ctx, batch) })
-	for _, other := range batch[1:] { // the first is a itself
-		other.err = err
-		other.turn <- false
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.writing = len(q.waiting) > 0; q.writing {
-		q.waiting[0].turn <- true
-	}
-	return err
+// writeAcceptance returns once the acceptance is on disk, or could not be written together with others.
+func (s *Service) writeAcceptance(ctx context.Context, j job, sent Sent) error {
+	fits := func(batch []acceptance, _ acceptance) bool { return len(batch) < acceptedAtOnce }
+	return s.acceptances.do(ctx, acceptance{j, sent}, fits, func(ctx context.Context, batch []acceptance) error {
+		return s.store.InTx(ctx, func(ctx context.Context) error { return s.acceptTogether(ctx, batch) })
+	})
 }
 
-func (s *Service) acceptTogether(ctx context.Context, batch []*acceptance) error {
+func (s *Service) acceptTogether(ctx context.Context, batch []acceptance) error {
 	if len(batch) == 1 {
 		return s.accepted(ctx, batch[0].job, batch[0].sent)
 	}

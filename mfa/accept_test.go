@@ -81,7 +81,7 @@ func TestAcceptances_AnOutageLetsEverybodyGo(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 3 * acceptedAtOnce {
 		wait.Go(func() {
-			if err := w.acceptances.write(w.ctx(), w.Service, job{}, Sent{}); err == nil {
+			if err := w.writeAcceptance(w.ctx(), job{}, Sent{}); err == nil {
 				t.Error("written")
 			}
 		})

@@ -48,9 +48,9 @@ func (s *Service) Receive(ctx context.Context, reports []Report) error {
 		return fmt.Errorf("receive reports: %d are more than %d", len(reports), MaxReports)
 	}
 	for _, chunk := range inChunks(slices.DeleteFunc(slices.Clone(reports), impossible)) {
-		if err := s.receive(ctx, chunk); err == nil {
+		if err := s.receipts.do(ctx, chunk, fitTogether, s.receiveTogether); err == nil {
 			continue
-		} else if len(chunk) == 1 || ctx.Err() != nil {
+		} else if ctx.Err() != nil {
 			return err
 		}
 		// One of them may be at fault: it must not take the others along (WH-08).
@@ -63,6 +63,20 @@ func (s *Service) Receive(ctx context.Context, reports []Report) error {
 		}
 	}
 	return nil
+}
+
+// receiveWithin bounds a transaction that several callbacks share, none of whose callers may end it for the others.
+const receiveWithin = 5 * time.Second
+
+func (s *Service) receiveTogether(ctx context.Context, chunks [][]Report) error {
+	ctx, cancel := context.WithTimeout(ctx, receiveWithin)
+	defer cancel()
+	return s.receive(ctx, slices.Concat(chunks...))
+}
+
+// fitTogether says whether one more chunk has room in a transaction.
+func fitTogether(chunks [][]Report, next []Report) bool {
+	return len(inChunks(slices.Concat(append(slices.Clone(chunks), next)...))) == 1
 }
 
 // inChunks cuts reports into what one transaction takes, in their order.

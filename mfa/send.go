@@ -199,7 +199,7 @@ func sendOutcome(err error) (result string, class Class) {
 // settle writes the result down, a few times over if storage stumbles. When it cannot, the lease ends and the delivery
 // becomes unknown, which is the truth.
 func (s *Service) settle(ctx context.Context, j job, sent Sent, outcome error) {
-	if outcome == nil && s.acceptances.write(ctx, s, j, sent) == nil {
+	if outcome == nil && s.writeAcceptance(ctx, j, sent) == nil {
 		return
 	}
 	for wait := 100 * time.Millisecond; ; wait *= 2 {

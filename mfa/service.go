@@ -94,8 +94,9 @@ type Service struct {
 	log      *slog.Logger
 
 	circuits *circuits
-	// acceptances are written down together.
-	acceptances acceptances
+	// acceptances and receipts are written down together.
+	acceptances together[acceptance]
+	receipts    together[[]Report]
 	alarms      *sampler
 	rejects     *sampler
 	watchers    *watchers

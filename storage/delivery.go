@@ -97,6 +97,8 @@ type Deliveries interface {
 	ClaimAbandoned(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
 	// UpdateDelivery stores state, carrier, tried carriers, cost, times, identity, message hash and failure of d if the
 	// stored state is one of from; the row count is the answer.
+	// What is learned once is not forgotten: an empty AcceptedAt, SentAt, DeliveredAt, ReadAt, Identity or MessageHash leaves
+	// the stored one, so that a receipt and an answer that are written at the same moment both count.
 	UpdateDelivery(ctx context.Context, d Delivery, from ...DeliveryState) (updated bool, err error)
 	// UpdateDeliveries does the same for several at once, each named once and from its own state, and returns the ids of
 	// those it updated, without an order.

@@ -149,9 +149,11 @@ func (s *Store) moveDeliveries(ctx context.Context, rows []cells) ([]string, err
 				ORDER BY id`+s.dialect.ForUpdate+`)
 		UPDATE deliveries SET state = given.state, carrier = given.carrier, tried = given.tried, cost = given.cost,
 			due_at = given.due_at, sending_at = given.sending_at, lease_until = given.lease_until,
-			accepted_at = given.accepted_at, sent_at = given.sent_at, delivered_at = given.delivered_at,
-			read_at = given.read_at, failed_at = given.failed_at, identity = given.identity,
-			message_hash = given.message_hash, failure_class = given.failure_class, failure_code = given.failure_code
+			accepted_at = COALESCE(given.accepted_at, deliveries.accepted_at), sent_at = COALESCE(given.sent_at, deliveries.sent_at),
+			delivered_at = COALESCE(given.delivered_at, deliveries.delivered_at), read_at = COALESCE(given.read_at, deliveries.read_at),
+			failed_at = given.failed_at, identity = COALESCE(given.identity, deliveries.identity),
+			message_hash = COALESCE(NULLIF(given.message_hash, ''), deliveries.message_hash),
+			failure_class = given.failure_class, failure_code = given.failure_code
 		FROM given WHERE deliveries.id = given.key AND given.was LIKE '% ' || deliveries.state || ' %'
 			AND deliveries.id IN (SELECT id FROM locked)
 		RETURNING id`, rowsText(rows))
