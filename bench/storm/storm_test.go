@@ -22,7 +22,7 @@ func TestStormHoldsAfterASmallRun(t *testing.T) {
 		t.Skip("takes most of a minute")
 	}
 	var out bytes.Buffer
-	o := options{challenges: 150, kills: 1, workers: 150, seed: 7, passcodeLife: 30 * time.Second}
+	o := options{challenges: 100, kills: 1, workers: 100, seed: 7, passcodeLife: 30 * time.Second}
 	f, err := run(t.Context(), o, &out)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
