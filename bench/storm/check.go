@@ -155,7 +155,7 @@ func (f *findings) nothingOwed(c storage.Challenge, r *record, events []storage.
 	if c.EndedAt.IsZero() {
 		f.breaks("challenge %s: still open, although its time is up", c.ID)
 	}
-	if c.End != storage.ChallengeExpired || c.IdentityBar || slices.ContainsFunc(ds, func(d storage.Delivery) bool { return d.Channel == storage.SMS }) {
+	if c.End != storage.ChallengeExpired || c.IdentityBar || c.Policy.SMSForbidden || slices.ContainsFunc(ds, func(d storage.Delivery) bool { return d.Channel == storage.SMS }) {
 		return
 	}
 	refused := slices.ContainsFunc(events, func(e storage.Event) bool { return e.Kind == audit.PasscodeSendRefused })

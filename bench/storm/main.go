@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/bench/rig"
+	"github.com/parola-id/parola/internal/app"
 )
 
 type options struct {
@@ -78,7 +79,12 @@ func run(ctx context.Context, o options, out io.Writer) (*findings, error) {
 		return nil, err
 	}
 	defer func() { server.Kill() }()
-	s := &storm{options: o, in: in, seen: make([]seen, o.challenges)}
+	operator, err := in.OpenBase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer operator.Close()
+	s := &storm{options: o, operator: operator, in: in, seen: make([]seen, o.challenges)}
 	kills := make(chan error, 1)
 	done := make(chan struct{})
 	go func() { kills <- s.kill(ctx, done, &server, out) }()
@@ -104,6 +110,8 @@ func run(ctx context.Context, o options, out io.Writer) (*findings, error) {
 // storm is one run.
 type storm struct {
 	options
+	// operator lets people in again whose WhatsApp account has changed, as `parola user forget-whatsapp` does.
+	operator *app.Base
 	in   *rig.Installation
 	seen []seen
 	next atomic.Int64
@@ -130,6 +138,10 @@ func (s *storm) people(ctx context.Context) error {
 					return
 				}
 				s.seen[n] = got
+				if plan.switches.IdentityChanged {
+					// Refused where the message did not get so far: then nothing is barred.
+					_, _ = s.operator.ForgetWhatsApp(ctx, p.Username)
+				}
 			}
 		})
 	}
