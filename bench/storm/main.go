@@ -112,9 +112,9 @@ type storm struct {
 	options
 	// operator lets people in again whose WhatsApp account has changed, as `parola user forget-whatsapp` does.
 	operator *app.Base
-	in   *rig.Installation
-	seen []seen
-	next atomic.Int64
+	in       *rig.Installation
+	seen     []seen
+	next     atomic.Int64
 }
 
 // people lets every worker carry its own people through one login after the other: a phone has one login at a time, so that

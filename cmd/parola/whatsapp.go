@@ -77,7 +77,7 @@ func (cmd templateCreate) Run(c *invocation) error {
 			}
 		}
 		if err = errors.Join(failed, err); err == nil && refused > 0 {
-			err = fmt.Errorf("Meta refused %d of %d languages", refused, len(created))
+			err = fmt.Errorf("%d of %d languages were refused by Meta", refused, len(created))
 		}
 		return err
 	})
