@@ -40,6 +40,9 @@ type Throttles interface {
 	// CountFailures counts one failure on every budget before the secret is compared (PW-13), or on none when one
 	// refuses. It returns the counts in the order of the budgets.
 	CountFailures(ctx context.Context, now time.Time, budgets ...FailureBudget) (counts []int, r *Refusal, err error)
+	// UncountFailures takes one failure back from each key, with the delay that it caused: what was counted was in the end
+	// not compared.
+	UncountFailures(ctx context.Context, keys ...string) error
 	// ClearFailuresUnder forgets the failures of every key that begins with prefix, and returns how many each had.
 	ClearFailuresUnder(ctx context.Context, prefix string) (map[string]int, error)
 	// ClearFailures forgets the failures of these keys, and returns how many each had before, by key.

@@ -99,6 +99,9 @@ func (l *Login) checkPassword(v *visit) {
 	var busy *password.BusyError
 	switch {
 	case errors.As(err, &busy):
+		if err := l.uncountPassword(v, try); err != nil {
+			l.Log.WarnContext(v.r.Context(), "take back a password try that was not checked", "err", err)
+		}
 		l.renderLater(v, http.StatusServiceUnavailable, busy.RetryAfter, l.passwordPage(v, templates.PasswordBusy))
 	case err != nil:
 		l.fail(v, "check password", err)
@@ -173,6 +176,17 @@ func (l *Login) countPassword(v *visit, try *passwordTry) (*storage.Refusal, err
 		return l.Audit.Write(ctx, l.passwordEvent(v, *try, audit.PasswordThrottled, reason))
 	})
 	return refusal, err
+}
+
+// uncountPassword takes back what countPassword counted, for a password that nobody looked at: a rush must not shut people
+// out who type the right one again and again.
+func (l *Login) uncountPassword(v *visit, try passwordTry) error {
+	return l.Store.InTx(v.r.Context(), func(ctx context.Context) error {
+		if err := l.Store.GiveBack(ctx, v.in.Now, try.spray...); err != nil {
+			return err
+		}
+		return l.Store.UncountFailures(ctx, throttle.FailureKeys(try.budgets)...)
+	})
 }
 
 // refusePassword says when to try again. A password that is shut until an operator opens it looks like a wrong one.

@@ -329,6 +329,13 @@ func TestAFullGateIsToldAndNotCalledAWrongPassword(t *testing.T) {
 	if n := len(s.events(audit.PasswordFail)); n != 0 {
 		t.Error("a full gate is recorded as a wrong password")
 	}
+	for range 2 * throttle.Defaults().PasswordFree {
+		b.typePassword("anna", annasPassword)
+		b.wantPage(http.StatusServiceUnavailable, pathPassword)
+	}
+	s.hashes.fail = nil
+	b.typePassword("anna", annasPassword)
+	b.wantPage(http.StatusOK, pathPasscode)
 }
 
 func TestASendingLimitSaysWhenToComeBack(t *testing.T) {

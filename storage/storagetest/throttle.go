@@ -245,6 +245,24 @@ func testFailures(t *testing.T, db Database) {
 		same(t, r, (*storage.Refusal)(nil))
 		same(t, counts, []int{2})
 	})
+	t.Run("what is taken back leaves neither a count nor its delay", func(t *testing.T) {
+		b := storage.FailureBudget{Key: "taken-back", Free: 1, Base: time.Hour, Cap: time.Hour}
+		count(t, noon, b)
+		uncount := func() {
+			write(t, s, func(ctx context.Context) error { return s.UncountFailures(ctx, "taken-back", "unknown") })
+		}
+		for range 3 {
+			counts, r := count(t, noon, b)
+			same(t, counts, []int{2})
+			same(t, r, (*storage.Refusal)(nil))
+			uncount()
+		}
+		same(t, clear(t, "taken-back"), map[string]int{"taken-back": 1})
+		count(t, noon, b)
+		uncount()
+		uncount()
+		same(t, clear(t, "taken-back", "unknown")["taken-back"], 0)
+	})
 	t.Run("fifty at once count to exactly the limit", func(t *testing.T) {
 		a := storage.FailureBudget{Key: "raced-a", Free: 100, Limit: 7}
 		b := storage.FailureBudget{Key: "raced-b", Free: 100, Limit: 20}

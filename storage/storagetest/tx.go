@@ -299,6 +299,7 @@ func testWritesNeedTransaction(t *testing.T, s storage.Store) {
 		"Take":                  func() error { return second(s.Take(ctx, noon, storage.Throttle{Key: "k", Burst: 1})) },
 		"GiveBack":              func() error { return s.GiveBack(ctx, noon, storage.Throttle{Key: "k"}) },
 		"CountFailures":         func() error { return third(s.CountFailures(ctx, noon, storage.FailureBudget{Key: "k"})) },
+		"UncountFailures":       func() error { return s.UncountFailures(ctx, "k") },
 		"ClearFailures":         func() error { return second(s.ClearFailures(ctx, "k")) },
 		"InsertSigningKey":      func() error { return s.InsertSigningKey(ctx, storage.SigningKey{}) },
 		"SetKeyState":           func() error { return s.SetKeyState(ctx, "", storage.KeyNext, noon) },

@@ -162,17 +162,12 @@ func (s *Store) CountFailures(ctx context.Context, now time.Time, budgets ...sto
 // uncount takes back what was counted beside a budget that refused, and tells when the first that refused is free.
 // Whoever was counted was not blocked, so there is no older delay to restore.
 func (s *Store) uncount(ctx context.Context, budgets []storage.FailureBudget, rows []counted) (*storage.Refusal, error) {
-	if len(rows) > 0 {
-		var args []any
-		for _, c := range rows {
-			args = append(args, c.key)
-		}
-		_, err := s.exec(ctx, `WITH named AS MATERIALIZED (
-				SELECT id FROM failures WHERE id IN `+list(0, len(rows))+` ORDER BY id`+s.dialect.ForUpdate+`)
-			UPDATE failures SET failures = failures - 1, blocked_until = 0 WHERE id IN (SELECT id FROM named)`, args...)
-		if err != nil {
-			return nil, err
-		}
+	var keys []string
+	for _, c := range rows {
+		keys = append(keys, c.key)
+	}
+	if err := s.UncountFailures(ctx, keys...); err != nil {
+		return nil, err
 	}
 	for _, b := range budgets {
 		if slices.ContainsFunc(rows, func(c counted) bool { return c.key == b.Key }) {
@@ -193,6 +188,21 @@ func (s *Store) uncount(ctx context.Context, budgets []storage.FailureBudget, ro
 		return &storage.Refusal{Key: b.Key, RetryAt: time.UnixMilli(f.blocked).UTC()}, nil
 	}
 	return nil, errors.New("count failures: the database changed more budgets than were named")
+}
+
+// UncountFailures implements storage.Throttles.
+func (s *Store) UncountFailures(ctx context.Context, keys ...string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	var args []any
+	for _, key := range keys {
+		args = append(args, key)
+	}
+	_, err := s.exec(ctx, `WITH named AS MATERIALIZED (
+			SELECT id FROM failures WHERE failures > 0 AND id IN `+list(0, len(keys))+` ORDER BY id`+s.dialect.ForUpdate+`)
+		UPDATE failures SET failures = failures - 1, blocked_until = 0 WHERE id IN (SELECT id FROM named)`, args...)
+	return err
 }
 
 // ClearFailures implements storage.Throttles.
