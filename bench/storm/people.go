@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -30,6 +31,7 @@ const (
 	stopped   outcome = "stopped it from the phone"
 	refused   outcome = "passcode no longer good"
 	cutOff    outcome = "cut off by a restart"
+	tired     outcome = "left a server that was busy for a minute"
 )
 
 // seen is what one login came to: the AuthCodes that browsers were sent back with, and the outcome.
@@ -50,7 +52,10 @@ func live(ctx context.Context, in *rig.Installation, p rig.Person, plan plan) (s
 	if err != nil {
 		return seen{}, err
 	}
-	if err := l.Password(ctx, p); err != nil {
+	switch err := l.Password(ctx, p); {
+	case errors.Is(err, context.DeadlineExceeded):
+		return seen{outcome: tired}, nil
+	case err != nil:
 		return seen{}, err
 	}
 	if !l.Has("passcode") {
