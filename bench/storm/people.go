@@ -40,10 +40,18 @@ type seen struct {
 	authCodes []string
 }
 
-// live carries a person through one challenge as planned.
+// live carries a person through one challenge as planned, for as long as a person has patience.
 func live(ctx context.Context, in *rig.Installation, p rig.Person, plan plan) (seen, error) {
 	ctx, cancel := context.WithTimeout(ctx, loginWithin)
 	defer cancel()
+	s, err := walk(ctx, in, p, plan)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.outcome, err = tired, nil
+	}
+	return s, err
+}
+
+func walk(ctx context.Context, in *rig.Installation, p rig.Person, plan plan) (seen, error) {
 	if err := in.Phones.SetSwitches(p.Phone, plan.switches); err != nil {
 		return seen{}, err
 	}
@@ -52,10 +60,7 @@ func live(ctx context.Context, in *rig.Installation, p rig.Person, plan plan) (s
 	if err != nil {
 		return seen{}, err
 	}
-	switch err := l.Password(ctx, p); {
-	case errors.Is(err, context.DeadlineExceeded):
-		return seen{outcome: tired}, nil
-	case err != nil:
+	if err := l.Password(ctx, p); err != nil {
 		return seen{}, err
 	}
 	if !l.Has("passcode") {
