@@ -343,8 +343,12 @@ func (s *Service) Cancel(ctx context.Context, authRequestID string) error {
 
 // endOf is how a challenge that is not open ended; its time may be up without anybody having written so.
 func endOf(c storage.Challenge) storage.ChallengeEnd {
-	if c.EndedAt.IsZero() {
+	switch {
+	case !c.EndedAt.IsZero():
+		return c.End
+	case c.Tries >= c.MaxTries:
+		return storage.ChallengeExhausted
+	default:
 		return storage.ChallengeExpired
 	}
-	return c.End
 }

@@ -185,7 +185,7 @@ func (s *Service) notCounted(ctx context.Context, c storage.Challenge, typed Pas
 	now := s.clock.Now()
 	switch {
 	case c.EndedAt.IsZero() && !now.Before(c.ExpiresAt):
-		return &EndedError{End: storage.ChallengeExpired}, s.expire(ctx, c)
+		return &EndedError{End: endOf(c)}, s.expire(ctx, c)
 	case c.EndedAt.IsZero():
 		// Out of tries, and the last one is being compared elsewhere at this moment.
 		return &EndedError{End: storage.ChallengeExhausted}, nil
@@ -230,11 +230,29 @@ func (s *Service) closeFactor(ctx context.Context, c storage.Challenge, justNow 
 	return s.audit.Write(ctx, events...)
 }
 
-// wrong records a wrong passcode, which was counted already, and ends what it was the last try of.
-func (s *Service) wrong(ctx context.Context, t try) error {
+// recordTries is how often the record of a counted try is attempted on a database that is busy.
+const recordTries = 3
+
+// wrong records a wrong passcode, which was counted already, and ends what it was the last try of. It does so for a client
+// that has hung up too: guesses must not stay out of the log by closing the connection early.
+func (s *Service) wrong(ctx context.Context, t try) (err error) {
+	ctx = context.WithoutCancel(ctx)
+	for range recordTries {
+		var refusal error
+		if refusal, err = s.recordWrong(ctx, t); err == nil {
+			return refusal
+		}
+	}
+	return fmt.Errorf("record wrong passcode: %w", err)
+}
+
+func (s *Service) recordWrong(ctx context.Context, t try) (refusal, err error) {
 	c := t.challenge
-	refusal := error(&WrongError{TriesLeft: c.MaxTries - c.Tries})
-	err := s.store.InTx(ctx, func(ctx context.Context) error {
+	refusal = &WrongError{TriesLeft: c.MaxTries - c.Tries}
+	if c.Tries >= c.MaxTries {
+		refusal = &EndedError{End: storage.ChallengeExhausted}
+	}
+	err = s.store.InTx(ctx, func(ctx context.Context) error {
 		now := s.clock.Now()
 		events := []storage.Event{withTries(failed(event(ctx, audit.PasscodeFail, c), "wrong"), c)}
 		limit := s.throttle.Limits().FactorFailures
@@ -262,16 +280,7 @@ func (s *Service) wrong(ctx context.Context, t try) error {
 		s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
 		return s.audit.Write(ctx, events...)
 	})
-	switch {
-	case err != nil:
-		return fmt.Errorf("record wrong passcode: %w", err)
-	case errors.Is(refusal, ErrFactorDisabled):
-		return refusal
-	case c.Tries >= c.MaxTries:
-		return &EndedError{End: storage.ChallengeExhausted}
-	default:
-		return refusal
-	}
+	return refusal, err
 }
 
 // consume is step 3: the passcode was right, and of several that were right at once the row count lets one through.
@@ -374,13 +383,18 @@ func smsUsed(ds []storage.Delivery) bool {
 	return false
 }
 
-// expire ends a challenge whose time is up, with its event; somebody gave the right password and no passcode.
+// expire ends a challenge whose time is up, with its event; somebody gave the right password and no passcode. Where the
+// record of the last try was lost, by a crash or an outage, it is made up for here.
 func (s *Service) expire(ctx context.Context, c storage.Challenge) error {
-	ended, err := s.store.EndChallenge(ctx, c.ID, storage.ChallengeExpired, s.clock.Now())
+	end := endOf(c)
+	ended, err := s.store.EndChallenge(ctx, c.ID, end, s.clock.Now())
 	if err != nil || !ended {
 		return err
 	}
 	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
-	return s.audit.Write(ctx, withTries(failed(event(ctx, audit.PasscodeExpired, c), "expired"), c),
-		failed(event(ctx, audit.Partial, c), "expired"))
+	kind, reason := audit.PasscodeExpired, "expired"
+	if end == storage.ChallengeExhausted {
+		kind, reason = audit.PasscodeExhausted, "too_many_tries"
+	}
+	return s.audit.Write(ctx, withTries(failed(event(ctx, kind, c), reason), c), failed(event(ctx, audit.Partial, c), string(end)))
 }

@@ -137,6 +137,84 @@ func TestOTP20_TheCounterGoesUpBeforeTheComparison(t *testing.T) {
 	w.wantEvents(audit.PasscodeSuccess, 0)
 }
 
+// afterTx is a store that does something after each transaction, or instead of it.
+type afterTx struct {
+	Store
+	transactions int
+	instead      func(n int) error
+	after        func(n int)
+}
+
+func (s *afterTx) InTx(ctx context.Context, f func(context.Context) error) error {
+	s.transactions++
+	if err := s.instead(s.transactions); err != nil {
+		return err
+	}
+	defer s.after(s.transactions)
+	return s.Store.InTx(ctx, f)
+}
+
+func TestOTP20_HangingUpKeepsNoGuessOutOfTheLog(t *testing.T) {
+	w := newWorld(t)
+	c := w.begin()
+	ctx, hangUp := context.WithCancel(w.ctx())
+	w.store = &afterTx{Store: w.store, instead: func(int) error { return nil }, after: func(int) { hangUp() }}
+	_, err := w.Verify(ctx, w.attempt(c, w.wrongPasscode(c)), nil)
+	if ctx.Err() == nil {
+		t.Fatal("nobody hung up")
+	}
+	var wrong *WrongError
+	if !errors.As(err, &wrong) {
+		t.Errorf("got %v", err)
+	}
+	w.wantEvents(audit.PasscodeFail, 1)
+}
+
+func TestOTP20_TheLastTryIsToldByABusyDatabase(t *testing.T) {
+	for name, c := range map[string]struct {
+		down    func(n int) bool
+		told    int // before the challenge expires
+		outcome storage.ChallengeEnd
+	}{
+		"busy for a moment":     {func(n int) bool { return n == 2 || n == 3 }, 1, "ended exhausted"},
+		"down after it counted": {func(n int) bool { return n > 1 }, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			challenge := w.begin()
+			for range challenge.MaxTries - 1 {
+				w.enter(challenge, w.wrongPasscode(challenge))
+			}
+			working := w.store
+			busy := &afterTx{Store: w.store, after: func(int) {}, instead: func(n int) error {
+				if c.down(n) {
+					return errors.New("the database is busy")
+				}
+				return nil
+			}}
+			w.store = busy
+			if _, err := w.enter(challenge, w.wrongPasscode(challenge)); asEnded(err) != c.outcome {
+				t.Errorf("got %v", err)
+			}
+			w.store = expiring{working, challenge.ID}
+			w.wantEvents(audit.PasscodeExhausted, c.told)
+			if _, err := w.enter(challenge, w.passcode(challenge)); asEnded(err) != "ended exhausted" {
+				t.Errorf("the right one after it: %v", err)
+			}
+			w.clock.Advance(5 * time.Minute)
+			if _, err := w.lookAtDue(w.ctx()); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.reload(challenge); got.End != storage.ChallengeExhausted || got.Tries != got.MaxTries {
+				t.Errorf("it ended as %q after %d tries", got.End, got.Tries)
+			}
+			w.wantEvents(audit.PasscodeExhausted, 1)
+			w.wantEvents(audit.PasscodeExpired, 0)
+			w.wantEvents(audit.Partial, 1)
+		})
+	}
+}
+
 func TestOTP20_TheCountSurvivesACallerInATransaction(t *testing.T) {
 	w := newWorld(t)
 	c := w.begin()
