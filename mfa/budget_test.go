@@ -197,8 +197,13 @@ func TestOTP26_TheDefenceRefusesTheButtonOnce(t *testing.T) {
 		}
 	}
 	w.wantRefusals("sms fraud")
-	if p, err := w.Progress(w.ctx(), c.ID); err != nil || p.OfferSMSIn != Never || p.Stage != StageOnItsWay {
+	if p, err := w.Progress(w.ctx(), c.ID); err != nil || p.OfferSMSIn != Never || p.SMSIn != Never || p.Stage != StageOnItsWay {
 		t.Errorf("progress %+v, %v", p, err)
+	}
+	w.after(40 * time.Second)
+	w.wantRefusals("sms fraud")
+	if p, err := w.Progress(w.ctx(), c.ID); err != nil || p.Stage != StageSMSRefused {
+		t.Errorf("when WhatsApp is late: %+v, %v", p, err)
 	}
 }
 

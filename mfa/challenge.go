@@ -321,10 +321,14 @@ func (s *Service) lockChallenge(ctx context.Context, id string) (storage.Challen
 	return c, ds, err
 }
 
-// refuseMore records that a further message is not sent. An SMS that the defence refuses is not offered again.
+// refuseMore records that a further message is not sent. An SMS that the defence or a budget refuses is not offered again,
+// nor promised: what refused the button would refuse the automatic one.
 func (s *Service) refuseMore(ctx context.Context, c storage.Challenge, d storage.Delivery, refusal error) error {
 	if errors.Is(refusal, ErrSMSRefused) {
 		if err := s.store.NoteSMSRefused(ctx, c.ID, refusalReason(refusal)); err != nil {
+			return err
+		}
+		if _, err := s.store.TakeFallback(ctx, c.ID, s.clock.Now()); err != nil {
 			return err
 		}
 	}
