@@ -6,6 +6,7 @@
 package secret
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -17,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // Purpose names what a key is for. Two purposes never share a key.
@@ -51,9 +53,17 @@ type Keys struct {
 	previous []generation
 }
 
+// generation is one root with what was derived from it: a key is needed for every request, and HKDF would cost more than
+// most of what is done with it.
 type generation struct {
 	id   string
 	root []byte
+	keys *sync.Map // of Purpose to *derived
+}
+
+type derived struct {
+	key  []byte
+	aead cipher.AEAD
 }
 
 // New derives from the current root secret; previous ones stay readable. A root has at least RootSize bytes.
@@ -63,8 +73,8 @@ func New(current []byte, previous ...[]byte) (*Keys, error) {
 		if len(root) < RootSize {
 			return nil, fmt.Errorf("root secret has %d bytes, needs at least %d: make one with `parola config init`", len(root), RootSize)
 		}
-		g := generation{root: append([]byte(nil), root...)}
-		g.id = hex.EncodeToString(g.derive("key-id"))[:8]
+		g := generation{root: append([]byte(nil), root...), keys: new(sync.Map)}
+		g.id = hex.EncodeToString(g.derive("key-id").key)[:8]
 		if i == 0 {
 			k.current = g
 		} else {
@@ -74,12 +84,16 @@ func New(current []byte, previous ...[]byte) (*Keys, error) {
 	return k, nil
 }
 
-func (g generation) derive(p Purpose) []byte {
+func (g generation) derive(p Purpose) *derived {
+	if d, ok := g.keys.Load(p); ok {
+		return d.(*derived)
+	}
 	key, err := hkdf.Key(sha256.New, g.root, nil, "parola/v1/"+string(p), 32)
 	if err != nil {
 		panic("secret: hkdf: " + err.Error()) // only a length beyond 255 hashes fails
 	}
-	return key
+	d, _ := g.keys.LoadOrStore(p, &derived{key: key, aead: newAEAD(key)})
+	return d.(*derived)
 }
 
 func (k *Keys) find(id string) (generation, bool) {
@@ -101,13 +115,13 @@ var ErrUnknownKey = errors.New("made with a root secret that is not configured")
 func (k *Keys) ID() string { return k.current.id }
 
 // Bytes returns the 32-byte key of a purpose, of the current generation, for a library that must hold it.
-func (k *Keys) Bytes(p Purpose) []byte { return k.current.derive(p) }
+func (k *Keys) Bytes(p Purpose) []byte { return bytes.Clone(k.current.derive(p).key) }
 
 // PreviousBytes returns the keys of a purpose of the generations before, newest first.
 func (k *Keys) PreviousBytes(p Purpose) [][]byte {
 	var keys [][]byte
 	for _, g := range k.previous {
-		keys = append(keys, g.derive(p))
+		keys = append(keys, bytes.Clone(g.derive(p).key))
 	}
 	return keys
 }
@@ -119,7 +133,7 @@ func (k *Keys) MAC(p Purpose, keyID string, parts ...[]byte) ([]byte, error) {
 	if !ok {
 		return nil, ErrUnknownKey
 	}
-	return mac(g.derive(p), parts...), nil
+	return mac(g.derive(p).key, parts...), nil
 }
 
 func mac(key []byte, parts ...[]byte) []byte {
@@ -134,14 +148,14 @@ func mac(key []byte, parts ...[]byte) []byte {
 
 // Hash is a keyed hash of value for look-ups, of the current generation, in unpadded base64url.
 func (k *Keys) Hash(p Purpose, value string) string {
-	return base64.RawURLEncoding.EncodeToString(mac(k.current.derive(p), []byte(value)))
+	return base64.RawURLEncoding.EncodeToString(mac(k.current.derive(p).key, []byte(value)))
 }
 
 // Hashes returns Hash for the current generation and then for those before: what a look-up must try during a rotation.
 func (k *Keys) Hashes(p Purpose, value string) []string {
 	hashes := []string{k.Hash(p, value)}
 	for _, g := range k.previous {
-		hashes = append(hashes, base64.RawURLEncoding.EncodeToString(mac(g.derive(p), []byte(value))))
+		hashes = append(hashes, base64.RawURLEncoding.EncodeToString(mac(g.derive(p).key, []byte(value))))
 	}
 	return hashes
 }
@@ -149,7 +163,7 @@ func (k *Keys) Hashes(p Purpose, value string) []string {
 // Seal encrypts plaintext with AES-256-GCM under a fresh nonce; purpose, key id and context are associated data, so a
 // sealed value cannot be moved to another record.
 func (k *Keys) Seal(p Purpose, context string, plaintext []byte) []byte {
-	aead := newAEAD(k.current.derive(p))
+	aead := k.current.derive(p).aead
 	nonce := make([]byte, aead.NonceSize())
 	rand.Read(nonce)
 	prefix := []byte("v1." + k.current.id + ".")
@@ -167,7 +181,7 @@ func (k *Keys) Open(p Purpose, context string, sealed []byte) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("open sealed value: %w", ErrUnknownKey)
 	}
-	aead := newAEAD(g.derive(p))
+	aead := g.derive(p).aead
 	body := []byte(parts[2])
 	if len(body) < aead.NonceSize() {
 		return nil, errors.New("open sealed value: too short")
