@@ -118,6 +118,7 @@ var dialect = sqlstore.Dialect{
 	Unhex:       "unhex(%s)",
 	Clock:       "CAST((julianday('now') - 2440587.5) * 86400000 AS BIGINT)",
 	PrepareHere: true,
+	Inside:      true,
 	Classify:    classify,
 }
 

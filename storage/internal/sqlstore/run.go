@@ -23,6 +23,10 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, err
 		return 0, t.abandoned()
 	}
 	s.observe(verb(query))
+	ctx, err := s.steady(ctx)
+	if err != nil {
+		return 0, t.fail(err)
+	}
 	result, err := t.run(ctx, query, clean(args))
 	if err != nil {
 		return 0, t.fail(s.translate(err))
@@ -84,8 +88,11 @@ func (q statement[T]) all(ctx context.Context, s *Store, query string, args ...a
 }
 
 func (q statement[T]) read(ctx context.Context, s *Store, t *tx, query string, args []any) ([]T, error) {
+	ctx, err := s.steady(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var rows *sql.Rows
-	var err error
 	if t != nil {
 		rows, err = t.query(ctx, query, args)
 	} else {

@@ -49,6 +49,9 @@ type Dialect struct {
 	Clock string
 	// PrepareHere says that the driver keeps no prepared statements of its own.
 	PrepareHere bool
+	// Inside says that the database is part of this process. A statement is then over in microseconds, and a context that
+	// could end in the middle of it would cost two goroutines, more than many a statement itself: it is asked before.
+	Inside bool
 	// Classify says what a driver's error means.
 	Classify func(error) Failure
 }
@@ -108,6 +111,17 @@ func (s *Store) Unobserved() *Store {
 	quiet := *s
 	quiet.observe = func(string) {}
 	return &quiet
+}
+
+// steady is the context that a statement runs with; see Dialect.Inside.
+func (s *Store) steady(ctx context.Context) (context.Context, error) {
+	if !s.dialect.Inside || ctx.Done() == nil {
+		return ctx, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return context.WithoutCancel(ctx), nil
 }
 
 // Close closes the pools.

@@ -87,6 +87,9 @@ func (s *Store) try(ctx context.Context, fn func(ctx context.Context) error) (ag
 	}
 	finished = true
 	t.over.Store(true)
+	if err == nil {
+		err = ctx.Err() // nobody waits for the answer any more
+	}
 	if err == nil && t.failed != nil {
 		err = fmt.Errorf("commit: a statement failed before: %w", t.failed)
 	}
@@ -121,7 +124,12 @@ func (s *Store) begin(ctx context.Context) (t *tx, release func(), err error) {
 		return nil, nil, fmt.Errorf("begin transaction: %w", err)
 	}
 	release = func() { conn.Close() } // a second Close does nothing but say so
-	begun, err := conn.BeginTx(ctx, nil)
+	steady, err := s.steady(ctx)
+	if err != nil {
+		release()
+		return nil, nil, fmt.Errorf("begin transaction: %w", err)
+	}
+	begun, err := conn.BeginTx(steady, nil)
 	if err != nil {
 		release()
 		return nil, nil, fmt.Errorf("begin transaction: %w", err)
