@@ -64,8 +64,10 @@ type Challenge struct {
 
 	ClientID      string
 	CorrelationID string
-	SourceAddr    string
-	Locale        string
+	// Trace is the W3C traceparent of the span that began it; empty for none. Messages that follow by themselves go under it.
+	Trace      string
+	SourceAddr string
+	Locale     string
 	// Policy is frozen when the challenge begins, so that mfa never reads clients.
 	Policy ChallengePolicy
 

@@ -55,6 +55,10 @@ type Delivery struct {
 	// Identity is the sealed identity key hash that WhatsApp reported of the account it went to; empty when none.
 	Identity []byte
 
+	// Trace is the W3C traceparent that its first call bears, fixed when it was announced, so that receipts are told under it
+	// whichever node made the call and whichever takes them; empty for none.
+	Trace string
+
 	// MessageHash is a keyed hash of the carrier's message id (a wamid contains the number, so it is not kept).
 	MessageHash string
 	// FailureClass is R, S, C, N or A of the carrier's error table; FailureCode the carrier's own number.

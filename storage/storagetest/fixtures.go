@@ -80,6 +80,7 @@ func challengeRecord() storage.Challenge {
 		Nonce: []byte{9, 9}, BrowserHash: []byte{1}, DetailsHash: []byte{2}, KeyID: "k", ClientID: "shop",
 		CorrelationID: "corr", SourceAddr: "192.0.2.1", Locale: "it",
 		PhoneHash: "h", PhoneCountry: "IT", PhoneLastTwo: "67", PhonePrefix: "+39333", SMSRefused: "budget",
+		Trace:     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		Policy:    storage.ChallengePolicy{Fallback: "allow", NotDeliveredAfter: 35 * time.Second, MaxMessages: 4, WhatsAppFirst: true},
 		CreatedAt: noon, ExpiresAt: noon.Add(5 * time.Minute), MaxTries: 5, DueAt: noon.Add(20 * time.Second),
 	}
@@ -89,7 +90,7 @@ func deliveryRecord(challengeID string) storage.Delivery {
 	return storage.Delivery{
 		ID: storage.NewID(), ChallengeID: challengeID, Channel: storage.WhatsApp, Carrier: "meta", Trigger: "first",
 		State: storage.DeliveryQueued, CreatedAt: noon, DueAt: noon, Tried: []string{"vonage", "infobip"}, Cost: 712,
-		Identity: []byte{0, 0xff},
+		Identity: []byte{0, 0xff}, Trace: "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01",
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 
 const challengeColumns = `id, person_id, phone_id, auth_request_id, purpose, nonce, browser_hash, details_hash, key_id, client_id,
 	correlation_id, source_addr, locale, policy, created_at, expires_at, tries, max_tries, ended_at, ended_as, fallback_at,
-	identity_bar, due_at, phone_hash, phone_country, phone_last_two, phone_prefix, sms_refused`
+	identity_bar, due_at, phone_hash, phone_country, phone_last_two, phone_prefix, sms_refused, trace`
 
 func challengeDest(c *storage.Challenge) []any {
 	return []any{&c.ID, &c.PersonID, &c.PhoneID, &c.AuthRequestID, &c.Purpose, &c.Nonce, &c.BrowserHash, &c.DetailsHash,
 		&c.KeyID, &c.ClientID, &c.CorrelationID, &c.SourceAddr, &c.Locale, jsonOf(&c.Policy), timeOf(&c.CreatedAt),
 		timeOf(&c.ExpiresAt), &c.Tries, &c.MaxTries, timeOf(&c.EndedAt), &c.End, timeOf(&c.FallbackAt), &c.IdentityBar,
-		timeOf(&c.DueAt), &c.PhoneHash, &c.PhoneCountry, &c.PhoneLastTwo, &c.PhonePrefix, &c.SMSRefused}
+		timeOf(&c.DueAt), &c.PhoneHash, &c.PhoneCountry, &c.PhoneLastTwo, &c.PhonePrefix, &c.SMSRefused, &c.Trace}
 }
 
 func scanChallenge(r row) (storage.Challenge, error) {
@@ -29,11 +29,11 @@ func scanChallenge(r row) (storage.Challenge, error) {
 
 // InsertChallenge implements storage.Challenges.
 func (s *Store) InsertChallenge(ctx context.Context, c storage.Challenge) error {
-	_, err := s.exec(ctx, `INSERT INTO challenges (`+challengeColumns+`) VALUES `+placeholders(1, 28),
+	_, err := s.exec(ctx, `INSERT INTO challenges (`+challengeColumns+`) VALUES `+placeholders(1, 29),
 		c.ID, c.PersonID, c.PhoneID, c.AuthRequestID, string(c.Purpose), c.Nonce, c.BrowserHash, c.DetailsHash, c.KeyID,
 		c.ClientID, c.CorrelationID, c.SourceAddr, c.Locale, jsonText(c.Policy), ms(c.CreatedAt), ms(c.ExpiresAt), c.Tries,
 		c.MaxTries, ms(c.EndedAt), string(c.End), ms(c.FallbackAt), c.IdentityBar, ms(c.DueAt),
-		c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo, c.PhonePrefix, c.SMSRefused)
+		c.PhoneHash, c.PhoneCountry, c.PhoneLastTwo, c.PhonePrefix, c.SMSRefused, c.Trace)
 	return err
 }
 

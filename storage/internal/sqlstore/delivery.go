@@ -11,20 +11,20 @@ import (
 
 const deliveryColumns = `id, challenge_id, channel, carrier, cause, automatic, state, calls, created_at, due_at, sending_at,
 	lease_until, accepted_at, sent_at, delivered_at, read_at, failed_at, message_hash, failure_class, failure_code,
-	tried, cost, identity`
+	tried, cost, identity, trace`
 
 // deliveriesOrEmpty are the columns of an outer join: an empty delivery where there is none.
 const deliveriesOrEmpty = `COALESCE(d.id, ''), COALESCE(d.challenge_id, ''), COALESCE(d.channel, ''), COALESCE(d.carrier, ''),
 	COALESCE(d.cause, ''), COALESCE(d.automatic, FALSE), COALESCE(d.state, ''), COALESCE(d.calls, 0), d.created_at, d.due_at,
 	d.sending_at, d.lease_until, d.accepted_at, d.sent_at, d.delivered_at, d.read_at, d.failed_at,
 	COALESCE(d.message_hash, ''), COALESCE(d.failure_class, ''), COALESCE(d.failure_code, ''),
-	COALESCE(d.tried, '[]'), COALESCE(d.cost, 0), d.identity`
+	COALESCE(d.tried, '[]'), COALESCE(d.cost, 0), d.identity, COALESCE(d.trace, '')`
 
 func deliveryDest(d *storage.Delivery) []any {
 	return []any{&d.ID, &d.ChallengeID, &d.Channel, &d.Carrier, &d.Trigger, &d.Automatic, &d.State, &d.Calls,
 		timeOf(&d.CreatedAt), timeOf(&d.DueAt), timeOf(&d.SendingAt), timeOf(&d.LeaseUntil), timeOf(&d.AcceptedAt),
 		timeOf(&d.SentAt), timeOf(&d.DeliveredAt), timeOf(&d.ReadAt), timeOf(&d.FailedAt), &d.MessageHash, &d.FailureClass,
-		&d.FailureCode, wordsOf(&d.Tried), &d.Cost, &d.Identity}
+		&d.FailureCode, wordsOf(&d.Tried), &d.Cost, &d.Identity, &d.Trace}
 }
 
 func scanDelivery(r row) (storage.Delivery, error) {
@@ -35,11 +35,11 @@ func scanDelivery(r row) (storage.Delivery, error) {
 
 // InsertDelivery implements storage.Deliveries.
 func (s *Store) InsertDelivery(ctx context.Context, d storage.Delivery) error {
-	_, err := s.exec(ctx, `INSERT INTO deliveries (`+deliveryColumns+`) VALUES `+placeholders(1, 23),
+	_, err := s.exec(ctx, `INSERT INTO deliveries (`+deliveryColumns+`) VALUES `+placeholders(1, 24),
 		d.ID, d.ChallengeID, string(d.Channel), d.Carrier, d.Trigger, d.Automatic, string(d.State), d.Calls,
 		ms(d.CreatedAt), ms(d.DueAt), ms(d.SendingAt), ms(d.LeaseUntil), ms(d.AcceptedAt), ms(d.SentAt), ms(d.DeliveredAt),
 		ms(d.ReadAt), ms(d.FailedAt), d.MessageHash, d.FailureClass, d.FailureCode, words(d.Tried), int64(d.Cost),
-		blob(d.Identity))
+		blob(d.Identity), d.Trace)
 	return err
 }
 
