@@ -49,6 +49,7 @@ type Store interface {
 	SigningKeys
 	Events
 	Leases
+	Wakeups
 	Sweeper
 
 	// Ping asks the database for a sign of life.

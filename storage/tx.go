@@ -14,6 +14,6 @@ type Transactor interface {
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
 
 	// AfterCommit calls fn once the transaction that ctx carries has committed, in the order given; not at all when it
-	// rolls back. Without a transaction fn is called at once. This is where wake-ups belong.
+	// rolls back. Without a transaction fn is called at once. Wake-ups for other nodes go by Wakeups.
 	AfterCommit(ctx context.Context, fn func())
 }

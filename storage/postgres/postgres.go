@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -23,14 +24,17 @@ type Store = sqlstore.Store
 
 // Config says which database, and how many connections to it.
 type Config struct {
-	// DSN is a URL (postgres://…) or keyword=value text. A pooler in front must work by session.
+	// DSN is a URL (postgres://…) or keyword=value text. A pooler in front must work by session, or LISTEN is lost.
 	DSN string
-	// Connections bounds the pool; 10 when zero. All nodes together must stay below the server's max_connections.
+	// Connections bounds the pool; 10 when zero. A store that somebody listens to has one more, outside the pool. All nodes
+	// together must stay below the server's max_connections.
 	Connections int
 	// Wait bounds how long a transaction waits for a connection, and a statement for a lock; 5 s when zero.
 	Wait time.Duration
 	// Observe hears of statements and commits; see sqlstore.Config.
 	Observe func(op string)
+	// Log hears when the connection for the wake-ups of other nodes breaks and is back; nil for nobody.
+	Log *slog.Logger
 }
 
 // Open connects. It neither migrates nor checks the schema: see Store.Migrate and Store.CheckSchema.
@@ -60,11 +64,15 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := encrypted(settings); err != nil {
 		return nil, err
 	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	db := stdlib.OpenDB(*settings)
 	db.SetMaxOpenConns(c.Connections)
 	db.SetMaxIdleConns(c.Connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	store := sqlstore.New(sqlstore.Config{Writer: db, Reader: db, Dialect: dialect, Wait: c.Wait, Observe: c.Observe})
+	store := sqlstore.New(sqlstore.Config{Writer: db, Reader: db, Dialect: dialect, Wait: c.Wait, Observe: c.Observe,
+		Broadcast: broadcast(db), Hear: newEar(settings, c.Log).hear})
 	if err := store.Ping(ctx); err != nil {
 		store.Close()
 		return nil, fmt.Errorf("open PostgreSQL database: %w", err)

@@ -84,7 +84,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	checkpoints := newCheckpoints(keeper)
 	store := sqlstore.New(sqlstore.Config{Writer: writer, Reader: reader, Dialect: dialect, Wait: c.Wait, Observe: c.Observe,
-		Committed: checkpoints.due, Closing: checkpoints.close})
+		Committed: checkpoints.due, Closing: checkpoints.close, Hear: otherProcesses(writer)})
 	// The writer goes first: it turns WAL on, which a reader may not.
 	if err := writer.PingContext(ctx); err != nil {
 		store.Close()

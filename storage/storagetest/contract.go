@@ -37,6 +37,7 @@ func Run(t *testing.T, fresh func(t testing.TB) Database) {
 		{"signing keys", testSigningKeys},
 		{"events", testEvents},
 		{"leases", testLeases},
+		{"wake-ups", testWakeups},
 		{"batches", testBatches},
 		{"circuits", testCircuits},
 		{"notices", testNotices},

@@ -22,6 +22,7 @@ func (s *Store) OpenCircuit(ctx context.Context, c storage.Circuit) (bool, error
 	if errors.Is(err, storage.ErrNotFound) { // it is held, and stays so
 		return false, nil
 	}
+	s.changedAny(ctx, storage.CircuitsChanged, err == nil)
 	return openings == 1, err
 }
 
@@ -38,7 +39,9 @@ func (s *Store) CloseCircuit(ctx context.Context, name string, held bool) (bool,
 	if !held {
 		query += ` AND NOT held`
 	}
-	return s.once(ctx, query, name)
+	closed, err := s.once(ctx, query, name)
+	s.changedAny(ctx, storage.CircuitsChanged, closed)
+	return closed, err
 }
 
 // Circuits implements storage.Circuits.

@@ -27,6 +27,7 @@ func clientText(c storage.Client) string {
 func (s *Store) InsertClient(ctx context.Context, c storage.Client) error {
 	_, err := s.exec(ctx, `INSERT INTO clients (id, record, created_at, updated_at) VALUES ($1, $2, $3, $4)`,
 		c.ID, clientText(c), ms(c.CreatedAt), ms(c.UpdatedAt))
+	s.changedAny(ctx, storage.ClientsChanged, err == nil)
 	return err
 }
 
@@ -40,6 +41,7 @@ func (s *Store) UpdateClient(ctx context.Context, c storage.Client, now time.Tim
 	if err == nil && !changed {
 		return storage.ErrConflict
 	}
+	s.changedAny(ctx, storage.ClientsChanged, changed)
 	return err
 }
 
@@ -56,5 +58,7 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) ([]sto
 
 // DeleteClient implements storage.Clients; grants, their tokens and consents go by foreign key.
 func (s *Store) DeleteClient(ctx context.Context, id string) error {
-	return s.affects(ctx, `DELETE FROM clients WHERE id = $1`, id)
+	err := s.affects(ctx, `DELETE FROM clients WHERE id = $1`, id)
+	s.changedAny(ctx, storage.ClientsChanged, err == nil)
+	return err
 }

@@ -66,6 +66,10 @@ type Config struct {
 	// Committed, when set, is called after every commit, and Closing before the pools are closed: for what a driver does
 	// beside them.
 	Committed, Closing func()
+	// Broadcast, when set, hands a text to every node that hears; it may fail. Hear, when set, calls heard for each such
+	// text, and missed when it cannot tell what it did not hear, first when it begins; it returns when ctx ends.
+	Broadcast func(ctx context.Context, text string) error
+	Hear      func(ctx context.Context, heard func(text string), missed func())
 	// Observe, when set, hears of every statement by its lower-case verb (select, insert, update, delete) and of every
 	// commit ("commit"). It is called on the goroutine that ran it.
 	Observe func(op string)
@@ -79,13 +83,14 @@ type Store struct {
 	wait                time.Duration
 	committed, closing  func()
 	observe             func(op string)
+	wakeups             *wakeups
 }
 
 var _ storage.Store = (*Store)(nil)
 
 // New returns a Store over open pools. It does not touch the database.
 func New(c Config) *Store {
-	s := &Store{writer: c.Writer, reader: c.Reader, dialect: c.Dialect, wait: c.Wait, observe: c.Observe}
+	s := &Store{writer: c.Writer, reader: c.Reader, dialect: c.Dialect, wait: c.Wait, observe: c.Observe, wakeups: newWakeups(c)}
 	if s.wait == 0 {
 		s.wait = 5 * time.Second
 	}
@@ -124,8 +129,9 @@ func (s *Store) steady(ctx context.Context) (context.Context, error) {
 	return context.WithoutCancel(ctx), nil
 }
 
-// Close closes the pools.
+// Close passes the last wake-ups on and closes the pools.
 func (s *Store) Close() error {
+	s.wakeups.close()
 	s.closing()
 	if s.reader == s.writer {
 		return s.writer.Close()

@@ -14,12 +14,15 @@ func (s *Store) PutVerdict(ctx context.Context, v storage.Verdict) error {
 			override = excluded.override, sent = excluded.sent, verified = excluded.verified, since = excluded.since,
 			updated_at = excluded.updated_at`,
 		v.Prefix, v.Edge, v.Country, string(v.State), string(v.Override), v.Sent, v.Verified, ms(v.Since), ms(v.UpdatedAt))
+	s.changedAny(ctx, storage.VerdictsChanged, err == nil)
 	return err
 }
 
 // RemoveVerdict implements storage.Verdicts.
 func (s *Store) RemoveVerdict(ctx context.Context, prefix, edge string) (bool, error) {
-	return s.once(ctx, `DELETE FROM verdicts WHERE prefix = $1 AND edge = $2`, prefix, edge)
+	removed, err := s.once(ctx, `DELETE FROM verdicts WHERE prefix = $1 AND edge = $2`, prefix, edge)
+	s.changedAny(ctx, storage.VerdictsChanged, removed)
+	return removed, err
 }
 
 // Verdicts implements storage.Verdicts.
