@@ -9,7 +9,7 @@ import (
 // gives it a sequence number and links it into the chain. It never holds a password, passcode, token, cookie, secret,
 // whole phone number or raw carrier body (LOG-03).
 type Event struct {
-	// ID sorts by time and is unique.
+	// ID is unique and made of At (see NewTimeID), so that it sorts by time and a time is found by it.
 	ID      string
 	Version int
 	At      time.Time
@@ -72,14 +72,6 @@ type EventFilter struct {
 	Backward bool
 }
 
-// Seal is what the sealer adds to an event.
-type Seal struct {
-	EventID  string
-	Sequence int64
-	PrevHash []byte
-	Hash     []byte
-}
-
 // Events keeps the audit log.
 type Events interface {
 	// AppendEvents stores unsealed events in the caller's transaction. The events of one transaction are written
@@ -87,10 +79,11 @@ type Events interface {
 	AppendEvents(ctx context.Context, events ...Event) error
 	// ListEvents returns events in time order (ID order).
 	ListEvents(ctx context.Context, f EventFilter) ([]Event, error)
-	// UnsealedEvents returns unsealed events in ID order, at most limit.
+	// UnsealedEvents returns unsealed events in ID order, at most limit (1 to 10000; 0 means 100).
 	UnsealedEvents(ctx context.Context, limit int) ([]Event, error)
-	// SealEvents stores seals; a sequence that exists already, or an event that is sealed already, is ErrConflict.
-	SealEvents(ctx context.Context, seals []Seal) error
+	// SealEvents gives unsealed events their place: Sequence, PrevHash and Hash. A sequence that exists already, or an event
+	// that is sealed already, is ErrConflict.
+	SealEvents(ctx context.Context, events []Event) error
 	// SealedEvents returns sealed events in sequence order, after the given sequence, at most limit.
 	SealedEvents(ctx context.Context, afterSequence int64, limit int) ([]Event, error)
 	// SealedEventsOf returns the sealed events of several challenges up to a sequence, in sequence order.

@@ -31,6 +31,14 @@ func NewOrderedID(t time.Time, n uint16) string {
 	return idEncoding.EncodeToString(b[:])
 }
 
+// FirstID is before every identifier that NewTimeID and NewOrderedID make of t or a later time, and after those of earlier
+// milliseconds.
+func FirstID(t time.Time) string {
+	b := timeID(t)
+	clear(b[6:])
+	return idEncoding.EncodeToString(b[:])
+}
+
 func timeID(t time.Time) (b [16]byte) {
 	rand.Read(b[:])
 	var ms [8]byte

@@ -19,7 +19,7 @@ type SealStore interface {
 	storage.Transactor
 	storage.Leases
 	UnsealedEvents(ctx context.Context, limit int) ([]storage.Event, error)
-	SealEvents(ctx context.Context, seals []storage.Seal) error
+	SealEvents(ctx context.Context, events []storage.Event) error
 	SealedEvents(ctx context.Context, afterSequence int64, limit int) ([]storage.Event, error)
 	LastSeal(ctx context.Context) (sequence int64, hash []byte, err error)
 	InsertCheckpoint(ctx context.Context, c storage.Checkpoint) error
@@ -137,9 +137,9 @@ func (s *Sealer) finish(ctx context.Context) error {
 
 // batch is a part of the chain that is ready to be stored after the event with the sequence from.
 type batch struct {
-	from  int64
-	head  []byte // of the chain with the batch
-	seals []storage.Seal
+	from   int64
+	head   []byte // of the chain with the batch
+	events []storage.Event
 }
 
 // prepare links what is visible now to the end of the chain. It reads and hashes beside the transaction that stores the
@@ -157,9 +157,9 @@ func (s *Sealer) prepare(ctx context.Context) (b batch, err error) {
 	}
 	for i, e := range events {
 		e.Sequence = b.from + int64(i) + 1
-		hash := link(b.head, e)
-		b.seals = append(b.seals, storage.Seal{EventID: e.ID, Sequence: e.Sequence, PrevHash: b.head, Hash: hash})
-		b.head = hash
+		e.PrevHash, e.Hash = b.head, link(b.head, e)
+		b.events = append(b.events, e)
+		b.head = e.Hash
 	}
 	return b, nil
 }
@@ -218,12 +218,12 @@ func (s *Sealer) chain(ctx context.Context, now time.Time, last bool, ready batc
 		}
 		s.checked = true
 	}
-	if err := s.Store.SealEvents(ctx, ready.seals); err != nil {
-		return false, nil, fmt.Errorf("store seals: %w", err)
+	if err := s.Store.SealEvents(ctx, ready.events); err != nil {
+		return false, nil, fmt.Errorf("seal events: %w", err)
 	}
-	sequence += int64(len(ready.seals))
+	sequence += int64(len(ready.events))
 	head := ready.head
-	more = len(ready.seals) == sealAtOnce
+	more = len(ready.events) == sealAtOnce
 	s.open, s.signedAt = sequence > before.Sequence, before.At
 	if !s.open {
 		return more, nil, nil

@@ -58,7 +58,11 @@ func TestTampering(t *testing.T) {
 			b.write(t, 1)
 			e := b.unsealed(t)[0]
 			e.Sequence, e.PrevHash = 11, b.sealed(t)[9].Hash
-			b.db.Exec(t, `UPDATE events SET sequence = 11, prev_hash = $1, hash = $2 WHERE sequence IS NULL`, e.PrevHash, link(e.PrevHash, e))
+			e.Hash = link(e.PrevHash, e)
+			err := b.store.InTx(t.Context(), func(ctx context.Context) error { return b.store.SealEvents(ctx, []storage.Event{e}) })
+			if err != nil {
+				t.Fatal(err)
+			}
 		}, []finding{{Unlinked, 12}, {Changed, 12}, {Changed, 13}}},
 		{"two events that changed places are found", run(
 			`UPDATE events SET sequence = 99 WHERE sequence = 4`,

@@ -116,8 +116,9 @@ func testEvents(t *testing.T, db Database) {
 func testSeals(t *testing.T, db Database) {
 	s := db.Open(t, Options{})
 	ctx := context.Background()
-	seal := func(e storage.Event, n int64) storage.Seal {
-		return storage.Seal{EventID: e.ID, Sequence: n, PrevHash: []byte{byte(n - 1)}, Hash: []byte{byte(n)}}
+	seal := func(e storage.Event, n int64) storage.Event {
+		e.Sequence, e.PrevHash, e.Hash = n, []byte{byte(n - 1)}, []byte{byte(n)}
+		return e
 	}
 
 	t.Run("events are sealed in order, each once and each number once", func(t *testing.T) {
@@ -128,7 +129,7 @@ func testSeals(t *testing.T, db Database) {
 			t.Fatalf("unsealed: %v", open)
 		}
 		write(t, s, func(ctx context.Context) error {
-			return s.SealEvents(ctx, []storage.Seal{seal(open[0], 1), seal(open[1], 2)})
+			return s.SealEvents(ctx, []storage.Event{seal(open[0], 1), seal(open[1], 2)})
 		})
 		got := must(s.SealedEvents(ctx, 0, 10))(t)
 		for i := range 2 {
@@ -139,8 +140,8 @@ func testSeals(t *testing.T, db Database) {
 		sequence, hash, err = s.LastSeal(ctx)
 		same(t, []any{sequence, hash, err}, []any{int64(2), []byte{2}, nil})
 
-		refused(t, s, storage.ErrConflict, func(ctx context.Context) error { return s.SealEvents(ctx, []storage.Seal{seal(open[0], 3)}) })
-		refused(t, s, storage.ErrConflict, func(ctx context.Context) error { return s.SealEvents(ctx, []storage.Seal{seal(open[2], 2)}) })
+		refused(t, s, storage.ErrConflict, func(ctx context.Context) error { return s.SealEvents(ctx, []storage.Event{seal(open[0], 3)}) })
+		refused(t, s, storage.ErrConflict, func(ctx context.Context) error { return s.SealEvents(ctx, []storage.Event{seal(open[2], 2)}) })
 		same(t, must(s.UnsealedEvents(ctx, 1))(t)[0].ID, open[2].ID)
 	})
 	t.Run("many are sealed at once, or none is", func(t *testing.T) {
@@ -149,16 +150,16 @@ func testSeals(t *testing.T, db Database) {
 			many = append(many, eventRecord(noon.Add(-2*time.Hour)))
 		}
 		write(t, s, func(ctx context.Context) error { return s.AppendEvents(ctx, many...) })
-		seals := make([]storage.Seal, len(many))
+		seals := make([]storage.Event, len(many))
 		for i, e := range many {
 			seals[i] = seal(e, int64(1000+i))
 		}
-		for name, spoil := range map[string]func(last *storage.Seal){
-			"an event that is missing":                   func(last *storage.Seal) { last.EventID = "none" },
-			"an event that is named twice":               func(last *storage.Seal) { last.EventID = seals[0].EventID },
-			"an event that is named twice in one breath": func(last *storage.Seal) { last.EventID = seals[448].EventID },
-			"a number that is named twice":               func(last *storage.Seal) { last.Sequence = 1448 },
-			"a number that exists":                       func(last *storage.Seal) { last.Sequence = 1 },
+		for name, spoil := range map[string]func(last *storage.Event){
+			"an event that is missing":                   func(last *storage.Event) { last.ID = "none" },
+			"an event that is named twice":               func(last *storage.Event) { last.ID = seals[0].ID },
+			"an event that is named twice in one breath": func(last *storage.Event) { last.ID = seals[448].ID },
+			"a number that is named twice":               func(last *storage.Event) { last.Sequence = 1448 },
+			"a number that exists":                       func(last *storage.Event) { last.Sequence = 1 },
 		} {
 			spoilt := slices.Clone(seals)
 			spoil(&spoilt[449])
@@ -183,7 +184,7 @@ func testSeals(t *testing.T, db Database) {
 			told = append(told, e)
 		}
 		write(t, s, func(ctx context.Context) error { return s.AppendEvents(ctx, told...) })
-		seals := make([]storage.Seal, 4) // the fifth stays unsealed
+		seals := make([]storage.Event, 4) // the fifth stays unsealed
 		for i := range seals {
 			seals[i] = seal(told[i], int64(2000+i))
 			told[i].Sequence, told[i].PrevHash, told[i].Hash = seals[i].Sequence, seals[i].PrevHash, seals[i].Hash
@@ -200,7 +201,7 @@ func testSeals(t *testing.T, db Database) {
 		for i, e := range open {
 			go func() {
 				node := nodes[i%2]
-				err := node.InTx(ctx, func(ctx context.Context) error { return node.SealEvents(ctx, []storage.Seal{seal(e, 3)}) })
+				err := node.InTx(ctx, func(ctx context.Context) error { return node.SealEvents(ctx, []storage.Event{seal(e, 3)}) })
 				if err != nil && !errors.Is(err, storage.ErrConflict) {
 					t.Error(err)
 				}
@@ -214,6 +215,20 @@ func testSeals(t *testing.T, db Database) {
 			}
 		}
 		same(t, wins, 1)
+	})
+	t.Run("what no database keeps as text is replaced before it is sealed", func(t *testing.T) {
+		e := eventRecord(noon)
+		e.PersonID, e.UserAgent = "odd", "a\x00b\xff \\u0000 \"\\"
+		e.Data = map[string]string{"k": "\x00"}
+		write(t, s, func(ctx context.Context) error { return s.AppendEvents(ctx, e) })
+		found := must(s.ListEvents(ctx, storage.EventFilter{PersonID: "odd"}))(t)
+		if len(found) != 1 || found[0].UserAgent != "a\uFFFDb\uFFFD \\u0000 \"\\" || found[0].Data["k"] != "\uFFFD" {
+			t.Fatalf("found %+v", found)
+		}
+		sealed := found[0]
+		sealed.Sequence, sealed.PrevHash, sealed.Hash = 500_000, []byte{1}, []byte{2}
+		write(t, s, func(ctx context.Context) error { return s.SealEvents(ctx, []storage.Event{sealed}) })
+		same(t, must(s.ListEvents(ctx, storage.EventFilter{PersonID: "odd"}))(t), []storage.Event{sealed})
 	})
 	t.Run("checkpoints come in order, one per number", func(t *testing.T) {
 		_, err := s.LastCheckpoint(ctx)

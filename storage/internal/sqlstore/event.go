@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/parola-id/parola/storage"
@@ -12,9 +11,6 @@ import (
 const eventColumns = `id, version, at, kind, outcome, reason, severity, person_id, actor_id, client_id, session_id,
 	auth_request_id, grant_id, challenge_id, delivery_id, jti, correlation_id, trace_id, source_addr, user_agent, channel, node,
 	release, data`
-
-// sealAtOnce bounds one statement and the size of its parameter.
-const sealAtOnce = 200
 
 func scanEvent(r row) (storage.Event, error) {
 	var e storage.Event
@@ -53,29 +49,37 @@ func (s *Store) writeEvents(ctx context.Context) error {
 	}
 	events := t.events
 	t.events = nil
-	for part := range slices.Chunk(events, max(1, s.dialect.Parameters/24)) {
-		var args []any
+	for part := range parts(events) {
+		args := make([]any, 0, 2*len(part))
 		for _, e := range part {
-			data := "{}"
-			if len(e.Data) > 0 {
-				data = jsonText(e.Data)
-			}
-			args = append(args, e.ID, e.Version, e.At.UnixMilli(), e.Kind, e.Outcome, e.Reason, e.Severity, e.PersonID,
-				e.ActorID, e.ClientID, e.SessionID, e.AuthRequestID, e.GrantID, e.ChallengeID, e.DeliveryID, e.JTI,
-				e.CorrelationID, e.TraceID, e.SourceAddr, e.UserAgent, e.Channel, e.Node, e.Release, data)
+			args = append(args, e.ID, queued(e))
 		}
-		if _, err := s.exec(ctx, `INSERT INTO events (`+eventColumns+`) VALUES `+placeholders(len(part), 24), args...); err != nil {
+		if _, err := s.exec(ctx, `INSERT INTO event_queue (id, record) VALUES `+placeholders(len(part), 2), args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ListEvents implements storage.Events.
+// ListEvents implements storage.Events. The queue is read first: an event that is sealed meanwhile is then found twice
+// rather than not at all.
 func (s *Store) ListEvents(ctx context.Context, f storage.EventFilter) ([]storage.Event, error) {
 	if err := s.writeEvents(ctx); err != nil {
 		return nil, err
 	}
+	f.Limit = bounded(f.Limit, 100, 10000)
+	waiting, err := s.listQueue(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	placed, err := s.listPlaced(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return merge(waiting, placed, f), nil
+}
+
+func (s *Store) listPlaced(ctx context.Context, f storage.EventFilter) ([]storage.Event, error) {
 	var where []string
 	var args []any
 	narrow := func(condition, value string) {
@@ -97,12 +101,10 @@ func (s *Store) ListEvents(ctx context.Context, f storage.EventFilter) ([]storag
 		narrow("kind = ?", f.Kind)
 	}
 	if !f.Since.IsZero() {
-		args = append(args, ms(f.Since))
-		where = append(where, "at >= $"+number(len(args)))
+		narrow("id >= ?", storage.FirstID(f.Since))
 	}
 	if !f.Until.IsZero() {
-		args = append(args, ms(f.Until))
-		where = append(where, "at < $"+number(len(args)))
+		narrow("id < ?", storage.FirstID(f.Until))
 	}
 	order := " ORDER BY id"
 	if f.Backward {
@@ -115,7 +117,7 @@ func (s *Store) ListEvents(ctx context.Context, f storage.EventFilter) ([]storag
 	if len(where) > 0 {
 		query += "WHERE " + strings.Join(where, " AND ")
 	}
-	args = append(args, bounded(f.Limit, 100, 10000))
+	args = append(args, f.Limit)
 	return reading(scanEvent).all(ctx, s, query+order+" LIMIT $"+number(len(args)), args...)
 }
 
@@ -124,35 +126,69 @@ func (s *Store) UnsealedEvents(ctx context.Context, limit int) ([]storage.Event,
 	if err := s.writeEvents(ctx); err != nil {
 		return nil, err
 	}
-	return reading(scanEvent).all(ctx, s, selectEvents+`WHERE sequence IS NULL ORDER BY id LIMIT $1`,
-		bounded(limit, 100, 10000))
+	limit = bounded(limit, 100, 10000)
+	waiting, err := reading(scanQueued).all(ctx, s, `SELECT record FROM event_queue ORDER BY id LIMIT $1`, limit)
+	if err != nil {
+		return nil, err
+	}
+	// A node of an older release puts them into the log at once.
+	placed, err := reading(scanEvent).all(ctx, s, selectEvents+`WHERE sequence IS NULL ORDER BY id LIMIT $1`, limit)
+	if err != nil {
+		return nil, err
+	}
+	return merge(waiting, placed, storage.EventFilter{Limit: limit}), nil
 }
 
-// SealEvents implements storage.Events. Fewer changed rows than seals means that an event is missing, sealed already or
-// named twice; a sequence that exists meets the unique index.
-func (s *Store) SealEvents(ctx context.Context, seals []storage.Seal) error {
+// SealEvents implements storage.Events. Fewer removed rows than events means that one is missing, sealed already or named
+// twice; a sequence that exists meets the unique index.
+func (s *Store) SealEvents(ctx context.Context, events []storage.Event) error {
 	if err := s.writeEvents(ctx); err != nil {
 		return err
 	}
-	for part := range slices.Chunk(seals, sealAtOnce) {
-		rows := make([]cells, len(part))
-		for i, seal := range part {
-			rows[i] = cells{seal.EventID, seal.Sequence, seal.PrevHash, seal.Hash}
+	for part := range parts(events) {
+		ids := make([]string, len(part))
+		for i, e := range part {
+			ids[i] = e.ID
 		}
-		n, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$1", "key", "sequence BIGINT", "prev_hash BYTEA",
-			"hash BYTEA")+`),
-				locked AS MATERIALIZED (SELECT id FROM events WHERE sequence IS NULL AND id `+s.dialect.in("SELECT key FROM given")+`
-					ORDER BY id`+s.dialect.ForUpdate+`)
-			UPDATE events SET sequence = given.sequence, prev_hash = given.prev_hash, hash = given.hash FROM given
-			WHERE events.id = given.key AND events.sequence IS NULL AND events.id IN (SELECT id FROM locked)`, rowsText(rows))
-		if err != nil {
+		if err := s.unqueue(ctx, ids); err != nil {
 			return err
 		}
-		if n != int64(len(part)) {
-			return storage.ErrConflict
+		if err := s.insertEvents(ctx, part); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (s *Store) unqueue(ctx context.Context, ids []string) error {
+	removed := int64(0)
+	for _, where := range []string{`event_queue WHERE `, `events WHERE sequence IS NULL AND `} {
+		n, err := s.exec(ctx, `DELETE FROM `+where+s.dialect.among("id", "$1"), listText(ids))
+		if err != nil {
+			return err
+		}
+		if removed += n; removed == int64(len(ids)) {
+			return nil
+		}
+	}
+	return storage.ErrConflict
+}
+
+func (s *Store) insertEvents(ctx context.Context, events []storage.Event) error {
+	const columns = 27
+	args := make([]any, 0, columns*len(events))
+	for _, e := range events {
+		data := "{}"
+		if len(e.Data) > 0 {
+			data = jsonText(e.Data)
+		}
+		args = append(args, e.ID, e.Version, e.At.UnixMilli(), e.Kind, e.Outcome, e.Reason, e.Severity, e.PersonID, e.ActorID,
+			e.ClientID, e.SessionID, e.AuthRequestID, e.GrantID, e.ChallengeID, e.DeliveryID, e.JTI, e.CorrelationID, e.TraceID,
+			e.SourceAddr, e.UserAgent, e.Channel, e.Node, e.Release, data, e.Sequence, e.PrevHash, e.Hash)
+	}
+	_, err := s.exec(ctx, `INSERT INTO events (`+eventColumns+`, sequence, prev_hash, hash) VALUES `+
+		placeholders(len(events), columns), args...)
+	return err
 }
 
 // SealedEvents implements storage.Events.
