@@ -8,7 +8,7 @@ import (
 // KeyState is where a signing key is in its life.
 type KeyState string
 
-// The states: published ahead, signing, published still, withdrawn.
+// The states, in the order of a key's life: published ahead, signing, published still, neither published nor accepted.
 const (
 	KeyNext     KeyState = "next"
 	KeyCurrent  KeyState = "current"
@@ -16,7 +16,8 @@ const (
 	KeyRetired  KeyState = "retired"
 )
 
-// SigningKey is a key that signs tokens. KID is its RFC 7638 thumbprint; Sealed is the private JWK, sealed.
+// SigningKey is a key that signs tokens. KID is its RFC 7638 thumbprint; Sealed is the private JWK, sealed, and empty once
+// the key is retired.
 type SigningKey struct {
 	KID         string
 	Alg         string
@@ -35,6 +36,8 @@ type SigningKeys interface {
 	InsertSigningKey(ctx context.Context, k SigningKey) error
 	// SigningKeys returns all keys, newest first.
 	SigningKeys(ctx context.Context) ([]SigningKey, error)
-	// SetKeyState moves a key on; ErrNotFound.
-	SetKeyState(ctx context.Context, kid string, s KeyState, now time.Time) error
+	// MoveSigningKey moves a key from one state to another in one statement, and says whether this call did: of several
+	// nodes and commands one does. It notes when a key began to sign or was retired, and forgets the private half of a
+	// retired one. ErrConflict when it would be a second current key of its algorithm.
+	MoveSigningKey(ctx context.Context, kid string, from, to KeyState, now time.Time) (moved bool, err error)
 }

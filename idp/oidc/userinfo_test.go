@@ -159,7 +159,8 @@ func TestKEY05_AWithdrawnKeyEndsItsAccessTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.tx(func(ctx context.Context) error {
-		return d.store.SetKeyState(ctx, keys[0].KID, storage.KeyRetired, d.clock.Now())
+		_, err := d.store.MoveSigningKey(ctx, keys[0].KID, storage.KeyCurrent, storage.KeyRetired, d.clock.Now())
+		return err
 	})
 	d.clock.Advance(time.Second)
 	d.wantNoToken(d.userInfoOf(token))

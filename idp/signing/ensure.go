@@ -89,14 +89,12 @@ func (s *Signer) makeKey(ctx context.Context, alg string) error {
 	if err != nil {
 		return err
 	}
+	record.State, record.ActivatedAt = storage.KeyCurrent, record.CreatedAt
 	err = s.keys.InTx(ctx, func(ctx context.Context) error {
 		if err := s.keys.InsertSigningKey(ctx, record); err != nil {
 			return err
 		}
-		return s.audit.Write(ctx, storage.Event{
-			Kind: audit.KeyCreated, ActorID: "system",
-			Data: map[string]string{"kid": record.KID, "alg": alg, "state": string(record.State)},
-		})
+		return s.audit.Write(ctx, keyEvent(audit.KeyCreated, actorSystem, record))
 	})
 	if err != nil && !errors.Is(err, storage.ErrConflict) { // ErrConflict: another node was faster, its key is the one
 		return fmt.Errorf("store signing key: %w", err)
@@ -111,7 +109,7 @@ func (s *Signer) makeKey(ctx context.Context, alg string) error {
 	return nil
 }
 
-// generate makes a key pair. The kid is the RFC 7638 thumbprint, so that it names exactly this key.
+// generate makes a key pair that is to be published and does not sign yet. The kid is the RFC 7638 thumbprint, so that it names exactly this key.
 func (s *Signer) generate(alg string) (storage.SigningKey, error) {
 	private, err := generatePrivate(alg)
 	if err != nil {
@@ -129,11 +127,9 @@ func (s *Signer) generate(alg string) (storage.SigningKey, error) {
 	if err != nil {
 		return storage.SigningKey{}, fmt.Errorf("encode public key: %w", err)
 	}
-	now := s.clock.Now()
 	return storage.SigningKey{
-		KID: jwk.KeyID, Alg: alg, State: storage.KeyCurrent, Public: public,
-		Sealed:    s.secrets.Seal(secret.KeySeal, jwk.KeyID, plain),
-		CreatedAt: now, ActivatedAt: now,
+		KID: jwk.KeyID, Alg: alg, State: storage.KeyNext, Public: public,
+		Sealed: s.secrets.Seal(secret.KeySeal, jwk.KeyID, plain), CreatedAt: s.clock.Now(),
 	}, nil
 }
 

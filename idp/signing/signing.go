@@ -40,8 +40,9 @@ var (
 	ErrInvalid = errors.New("not a token of ours")
 )
 
-// maxAge is how long a snapshot of the keys is used before storage is asked again.
-const maxAge = time.Second
+// maxAge is how long a snapshot of the keys is used before storage is asked again: with the time that asking takes, a
+// change is seen everywhere within a second.
+const maxAge = 900 * time.Millisecond
 
 // retryAge is the same after an unknown kid: another node may have made the key a moment ago, yet a stream of made-up
 // kids must not become a stream of queries.
@@ -51,17 +52,21 @@ const retryAge = 100 * time.Millisecond
 type Store interface {
 	storage.Transactor
 	storage.SigningKeys
+	storage.Leases
 }
 
 // Config is what a Signer needs. Algs are the algorithms that Ensure makes keys for when asked for none in particular;
-// ES256 is always among them. Log may be nil.
+// ES256 is always among them. Schedule says when keys move on, and Holder names the node in the lease on moving them;
+// both are for Tend, Rotate and Withdraw. Log may be nil.
 type Config struct {
-	Keys    Store
-	Secrets *secret.Keys
-	Audit   *audit.Writer
-	Clock   clock.Clock
-	Algs    []string
-	Log     *slog.Logger
+	Keys     Store
+	Secrets  *secret.Keys
+	Audit    *audit.Writer
+	Clock    clock.Clock
+	Algs     []string
+	Schedule Schedule
+	Holder   string
+	Log      *slog.Logger
 }
 
 // Signer signs and verifies with the keys in storage. It is safe for concurrent use.
@@ -72,6 +77,9 @@ type Signer struct {
 	clock   clock.Clock
 	algs    []string
 	log     *slog.Logger
+
+	schedule Schedule
+	holder   string
 
 	loaded  atomic.Pointer[keySet]
 	loading sync.Mutex
@@ -96,7 +104,7 @@ func New(c Config) (*Signer, error) {
 	}
 	return &Signer{
 		keys: c.Keys, secrets: c.Secrets, audit: c.Audit, clock: c.Clock, algs: algs, log: c.Log,
-		inHand: make(map[string]*making),
+		schedule: c.Schedule, holder: c.Holder, inHand: make(map[string]*making),
 	}, nil
 }
 

@@ -47,8 +47,9 @@ func newNode(t testing.TB, store storage.Store, seen Store, keys *secret.Keys) n
 	t.Helper()
 	c := clock.NewManual(testNow)
 	s, err := New(Config{
-		Keys: seen, Secrets: keys, Clock: c,
-		Audit: audit.NewWriter(audit.Config{Events: store, Clock: c, Node: "test", Release: "test"}),
+		Keys: seen, Secrets: keys, Clock: c, Holder: storage.NewID(),
+		Schedule: Schedule{Every: 90 * day, Ahead: 10 * time.Minute, Keep: time.Hour},
+		Audit:    audit.NewWriter(audit.Config{Events: store, Clock: c, Node: "test", Release: "test"}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -223,58 +224,6 @@ func TestOA40_OA41_TokensOfOthersAreNotOurs(t *testing.T) {
 	}
 	if err := n.Ensure(t.Context(), "HS256"); err == nil {
 		t.Error("an HMAC key was made")
-	}
-}
-
-func TestKEY04_RotationIsSeenByEveryNodeWithinASecond(t *testing.T) {
-	store := storagetest.New(t)
-	keys := testKeys(t, "r")
-	first := ensured(t, newNode(t, store, store, keys), ES256)
-	second := ensured(t, newNode(t, store, store, keys), ES256)
-	old := first.sign(t, ES256, "JWT", struct{}{})
-	oldKID := first.published(t).Keys[0].KeyID
-
-	setState := func(kid string, state storage.KeyState) {
-		t.Helper()
-		err := store.InTx(t.Context(), func(ctx context.Context) error { return store.SetKeyState(ctx, kid, state, testNow) })
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	next, err := first.generate(ES256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next.State = storage.KeyNext
-	err = store.InTx(t.Context(), func(ctx context.Context) error { return store.InsertSigningKey(ctx, next) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	second.clock.Advance(maxAge)
-	if set := second.published(t); len(set.Keys) != 2 {
-		t.Fatalf("%d keys are published before the change, want both", len(set.Keys))
-	}
-	setState(oldKID, storage.KeyPrevious)
-	setState(next.KID, storage.KeyCurrent)
-	second.clock.Advance(maxAge)
-	fresh := second.sign(t, ES256, "JWT", struct{}{})
-	if jws, err := jose.ParseSignedCompact(fresh, accepted); err != nil || jws.Signatures[0].Protected.KeyID != next.KID {
-		t.Errorf("the new key does not sign: %v", err)
-	}
-	if _, _, err := second.Verify(t.Context(), old); err != nil {
-		t.Errorf("a token of the previous key: %v", err)
-	}
-	setState(oldKID, storage.KeyRetired)
-	second.clock.Advance(maxAge)
-	if _, _, err := second.Verify(t.Context(), old); !errors.Is(err, ErrInvalid) { // KEY-05
-		t.Errorf("a token of a withdrawn key: %v", err)
-	}
-	if set := second.published(t); len(set.Keys) != 1 || set.Keys[0].KeyID != next.KID {
-		t.Errorf("after the withdrawal %v are published", set.Keys)
-	}
-	infos, err := second.List(t.Context())
-	if err != nil || len(infos) != 2 {
-		t.Errorf("List = %v, %v, want both keys", infos, err)
 	}
 }
 

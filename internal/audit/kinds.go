@@ -82,6 +82,7 @@ const (
 	KeyCreated         = "key.created"
 	KeyActivated       = "key.activated"
 	KeyRetired         = "key.retired"
+	KeyRevoked         = "key.revoked" // withdrawn by an operator
 	ChainBroken        = "audit.chain.broken"
 	AuditCheckpoint    = "audit.checkpoint"
 	WebhookRejected    = "webhook.rejected"
@@ -121,7 +122,7 @@ var severities = map[string]string{
 	PasswordChanged: Warning, PasswordRehash: Info, PhoneBound: High, PhoneChanged: High,
 	AdminClientCreated: Info, AdminClientUpdated: Info, AdminClientRemoved: Info, AdminSecretRotated: Info,
 	AdminSessionEnded: Info, AdminPasswordSet: High, AdminReveal: High, AdminAuditRead: Info,
-	KeyCreated: High, KeyActivated: High, KeyRetired: High, ChainBroken: High, AuditCheckpoint: Info,
+	KeyCreated: High, KeyActivated: High, KeyRetired: High, KeyRevoked: High, ChainBroken: High, AuditCheckpoint: Info,
 	WebhookRejected: Warning, RateLimitHit: Warning, SSRFBlocked: Warning, CSRFBlocked: Warning, InputRejected: Warning,
 	SystemStart: Info, SystemStop: Info, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
 	PersonWarned: Info, IdentityBound: Info, IdentityForgotten: High,

@@ -52,27 +52,59 @@ func testSigningKeys(t *testing.T, db Database) {
 		}
 		same(t, wins, 1)
 	})
-	t.Run("a key moves on with its times", func(t *testing.T) {
+	move := func(kid string, from, to storage.KeyState, at time.Time) (moved bool) {
+		t.Helper()
+		write(t, s, func(ctx context.Context) (err error) {
+			moved, err = s.MoveSigningKey(ctx, kid, from, to, at)
+			return err
+		})
+		return moved
+	}
+	t.Run("a key moves on with its times, and a retired one keeps no private half", func(t *testing.T) {
 		next := key("EdDSA", storage.KeyNext, 0)
 		next.ActivatedAt = time.Time{}
 		if err := insert(next); err != nil {
 			t.Fatal(err)
 		}
-		move := func(state storage.KeyState, at time.Time) {
-			write(t, s, func(ctx context.Context) error { return s.SetKeyState(ctx, next.KID, state, at) })
+		for i, states := range [][2]storage.KeyState{
+			{storage.KeyNext, storage.KeyCurrent}, {storage.KeyCurrent, storage.KeyPrevious}, {storage.KeyPrevious, storage.KeyRetired},
+		} {
+			same(t, move(next.KID, states[0], states[1], noon.Add(time.Duration(i+1)*time.Hour)), true)
 		}
-		move(storage.KeyCurrent, noon.Add(time.Hour))
-		move(storage.KeyPrevious, noon.Add(2*time.Hour))
-		move(storage.KeyRetired, noon.Add(3*time.Hour))
-		next.State, next.ActivatedAt, next.RetiredAt = storage.KeyRetired, noon.Add(time.Hour), noon.Add(3*time.Hour)
+		next.State, next.ActivatedAt, next.RetiredAt, next.Sealed = storage.KeyRetired, noon.Add(time.Hour), noon.Add(3*time.Hour), nil
 		for _, k := range must(s.SigningKeys(ctx))(t) {
 			if k.KID == next.KID {
 				same(t, k, next)
 			}
 		}
-		refused(t, s, storage.ErrNotFound, func(ctx context.Context) error {
-			return s.SetKeyState(ctx, "none", storage.KeyRetired, noon)
-		})
+		same(t, move(next.KID, storage.KeyNext, storage.KeyCurrent, noon), false)
+		same(t, move("none", storage.KeyNext, storage.KeyCurrent, noon), false)
+	})
+	t.Run("of eight that move a key exactly one does", func(t *testing.T) {
+		k := key("EdDSA", storage.KeyNext, 0)
+		if err := insert(k); err != nil {
+			t.Fatal(err)
+		}
+		won := make(chan bool, 8)
+		for _, node := range append(append(db.two(t), db.two(t)...), append(db.two(t), db.two(t)...)...) {
+			go func() {
+				moved := false
+				if err := node.InTx(ctx, func(ctx context.Context) (err error) {
+					moved, err = node.MoveSigningKey(ctx, k.KID, storage.KeyNext, storage.KeyRetired, noon)
+					return err
+				}); err != nil {
+					t.Error(err)
+				}
+				won <- moved
+			}()
+		}
+		wins := 0
+		for range 8 {
+			if <-won {
+				wins++
+			}
+		}
+		same(t, wins, 1)
 	})
 	t.Run("a second current key of one algorithm is a conflict", func(t *testing.T) {
 		next := key("ES256", storage.KeyNext, 0)
@@ -80,7 +112,8 @@ func testSigningKeys(t *testing.T, db Database) {
 			t.Fatal(err)
 		}
 		refused(t, s, storage.ErrConflict, func(ctx context.Context) error {
-			return s.SetKeyState(ctx, next.KID, storage.KeyCurrent, noon)
+			_, err := s.MoveSigningKey(ctx, next.KID, storage.KeyNext, storage.KeyCurrent, noon)
+			return err
 		})
 	})
 }

@@ -27,10 +27,11 @@ func (s *Store) SigningKeys(ctx context.Context) ([]storage.SigningKey, error) {
 		FROM signing_keys ORDER BY created_at DESC, kid`)
 }
 
-// SetKeyState implements storage.SigningKeys. A second current key of one algorithm is ErrConflict.
-func (s *Store) SetKeyState(ctx context.Context, kid string, state storage.KeyState, now time.Time) error {
-	return s.affects(ctx, `UPDATE signing_keys SET state = $2,
-			activated_at = CASE WHEN $2 = 'current' THEN CAST($3 AS BIGINT) ELSE activated_at END,
-			retired_at = CASE WHEN $2 = 'retired' THEN CAST($3 AS BIGINT) ELSE retired_at END
-		WHERE kid = $1`, kid, string(state), ms(now))
+// MoveSigningKey implements storage.SigningKeys.
+func (s *Store) MoveSigningKey(ctx context.Context, kid string, from, to storage.KeyState, now time.Time) (bool, error) {
+	return s.once(ctx, `UPDATE signing_keys SET state = $3,
+			activated_at = CASE WHEN $3 = 'current' THEN CAST($4 AS BIGINT) ELSE activated_at END,
+			retired_at = CASE WHEN $3 = 'retired' THEN CAST($4 AS BIGINT) ELSE retired_at END,
+			sealed = CASE WHEN $3 = 'retired' THEN NULL ELSE sealed END
+		WHERE kid = $1 AND state = $2`, kid, string(from), string(to), ms(now))
 }
