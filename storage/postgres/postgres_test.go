@@ -26,6 +26,14 @@ func TestUpgradeKeepsTheRowsOfTheFirstRelease(t *testing.T) {
 		})
 }
 
+func TestREL10_TheReleaseBeforeWorksBesideThisOne(t *testing.T) {
+	dsn := storagetest.EmptyPostgresDSN(t)
+	storagetest.RunSideBySide(t, func(t testing.TB) *postgres.Store { return open(t, dsn) },
+		func(t testing.TB, statement string, args ...any) {
+			storagetest.ExecPostgres(t, dsn, statement, args...)
+		})
+}
+
 func TestOpenRefusesWhatCannotWork(t *testing.T) {
 	for name, dsn := range map[string]string{
 		"no DSN":    "postgres://[",

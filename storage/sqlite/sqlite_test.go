@@ -28,6 +28,12 @@ func TestUpgradeKeepsTheRowsOfTheFirstRelease(t *testing.T) {
 		func(t testing.TB, statement string, args ...any) { storagetest.ExecSQLite(t, path, statement, args...) })
 }
 
+func TestREL10_TheReleaseBeforeWorksBesideThisOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "both.db")
+	storagetest.RunSideBySide(t, func(t testing.TB) *sqlite.Store { return open(t, path) },
+		func(t testing.TB, statement string, args ...any) { storagetest.ExecSQLite(t, path, statement, args...) })
+}
+
 func TestOpenRefusesWhatCannotWork(t *testing.T) {
 	for name, c := range map[string]sqlite.Config{
 		"no path":               {},

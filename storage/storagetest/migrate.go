@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/parola-id/parola/storage/internal/sqlstore"
@@ -12,27 +13,39 @@ import (
 // a statement there behind the store's back.
 func RunMigrations(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec func(t testing.TB, statement string, args ...any)) {
 	ctx := context.Background()
-	first, second := open(t), open(t)
+	var nodes []*sqlstore.Store
+	for range 5 {
+		nodes = append(nodes, open(t))
+	}
+	first, second := nodes[0], nodes[1]
 	isError(t, first.CheckSchema(ctx), sqlstore.ErrSchema)
 
-	applied := make(chan int, 2)
-	for _, node := range []*sqlstore.Store{first, second} {
+	// All start at once: together they apply each step once.
+	applied := make(chan []int64, len(nodes))
+	for _, node := range nodes {
 		go func() {
 			versions, err := node.Migrate(ctx)
 			if err != nil {
 				t.Error(err)
 			}
-			applied <- len(versions)
+			applied <- versions
 		}()
 	}
-	if a, b := <-applied, <-applied; a != 0 && b != 0 {
-		t.Errorf("both nodes applied migrations: %d and %d", a, b)
+	var all []int64
+	for range nodes {
+		all = append(all, <-applied...)
+	}
+	slices.Sort(all)
+	for i, version := range all {
+		if version != int64(i+1) {
+			t.Fatalf("the nodes applied %v", all)
+		}
 	}
 	again, err := first.Migrate(ctx)
 	if err != nil || len(again) != 0 {
 		t.Errorf("a second run applied %v: %v", again, err)
 	}
-	for _, node := range []*sqlstore.Store{first, second} {
+	for _, node := range nodes {
 		if err := node.CheckSchema(ctx); err != nil {
 			t.Error(err)
 		}
@@ -48,9 +61,18 @@ func RunMigrations(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec f
 	}
 	seedPerson(t, first)
 
-	// A newer release was here.
+	// A newer release was here, which only added something: this one goes on, and starts too. One that took away what this
+	// one needs says so.
 	exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)`)
+	exec(t, `CREATE TABLE of_a_newer_release (id TEXT PRIMARY KEY)`)
+	if applied, err := second.Migrate(ctx); err != nil || len(applied) != 0 {
+		t.Errorf("applied %v on a newer schema: %v", applied, err)
+	}
+	if err := second.CheckSchema(ctx); err != nil {
+		t.Errorf("a newer schema that serves this release: %v", err)
+	}
+	exec(t, `UPDATE installation SET value = 99999 WHERE name = 'serves_from'`)
 	if err := second.CheckSchema(ctx); !errors.Is(err, sqlstore.ErrSchema) {
-		t.Errorf("a newer schema: got %v", err)
+		t.Errorf("a newer schema that does not serve this release: got %v", err)
 	}
 }

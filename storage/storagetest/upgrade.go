@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,4 +116,57 @@ func RunUpgrade(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec func
 	late := queued
 	late.ID, late.Trigger, late.CreatedAt, late.DueAt = "d3", "again", at(1600), at(1600)
 	same(t, must(s.Delivery(ctx, "d3"))(t), late)
+}
+
+// RunSideBySide has the release before and this one work on one database (REL-10): rows of the second release in every
+// table, this release's schema, and then the statements of both on the rows of both.
+func RunSideBySide(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec func(t testing.TB, statement string, args ...any)) {
+	ctx := context.Background()
+	s := open(t)
+	if _, err := s.MigrateTo(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range secondRelease {
+		exec(t, w.insert("1"))
+	}
+	if versions, err := s.Migrate(ctx); err != nil || len(versions) == 0 || versions[0] != 3 {
+		t.Fatalf("applied %v: %v", versions, err)
+	}
+	for _, w := range secondRelease {
+		exec(t, w.insert("2")) // what this release added has a default
+	}
+	person := seedPerson(t, s)
+	phone := seedPhone(t, s, person.ID)
+	delivery := seedDelivery(t, s)
+	for _, w := range secondRelease {
+		exec(t, "SELECT "+w.columns+" FROM "+w.table)
+	}
+	for _, n := range []string{"1", "2"} {
+		for _, change := range secondReleaseChanges {
+			exec(t, strings.ReplaceAll(change, "#", n))
+		}
+		c, ds, err := s.ChallengeWithDeliveries(ctx, "c"+n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Tries != 2 || len(ds) != 1 || ds[0].State != storage.DeliverySending || ds[0].Calls != 1 || c.Trace != "" {
+			t.Errorf("the challenge of the older release is %+v with %+v", c, ds)
+		}
+		token, grant, err := s.Token(ctx, storage.RefreshToken, "r"+n)
+		if err != nil || token.UsedAt.IsZero() || grant.AuthCodeUsedAt.IsZero() {
+			t.Errorf("what the older release used: %+v, %+v, %v", token, grant, err)
+		}
+		// Used there is used here.
+		write(t, s, func(ctx context.Context) error {
+			_, used, err := s.UseAuthCode(ctx, "c"+n, "shop"+n, noon)
+			same(t, used, false)
+			return err
+		})
+	}
+	// And the other way round: the older release changes rows that this one wrote.
+	exec(t, `UPDATE challenges SET tries = tries + 1 WHERE id = $1 AND ended_at IS NULL`, delivery.ChallengeID)
+	exec(t, `UPDATE phones SET failures = failures + 1 WHERE id = $1`, phone.ID)
+	same(t, must(s.Challenge(ctx, delivery.ChallengeID))(t).Tries, 1)
+	same(t, must(s.Phone(ctx, phone.ID))(t).Failures, phone.Failures+1)
+	same(t, len(must(s.UnsealedEvents(ctx, 10))(t)), 2) // the older release's events are waiting for any sealer
 }
