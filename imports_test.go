@@ -31,15 +31,18 @@ var mayImport = map[string][]string{
 	"internal/gsm7":     {}, // what fits into one text message: templates chooses words by it, mfa/sms an encoding
 	"internal/secret":   {},
 	"internal/username": {},
+	// One login through its requests, calls and receipts; everybody who writes a record of it keeps its trace.
+	"internal/tracing":      {},
+	"internal/tracing/otlp": {},
 	"internal/outbound": {"internal/clock"},
-	"internal/audit":    {"storage", "internal/clock", "internal/secret"},
+	"internal/audit":    {"storage", "internal/clock", "internal/secret", "internal/tracing"},
 	"internal/throttle": {"storage", "internal/secret"},
 	// What messages cost, and what became of them: they read what mfa has written, and mfa asks them by its own interfaces.
 	"internal/rates":  {"storage", "internal/audit", "internal/clock"},
 	"internal/ledger": {"storage", "internal/audit", "internal/clock"},
 	"internal/fraud":  {"storage", "mfa", "internal/audit", "internal/clock"},
 
-	"mfa":             {"storage", "internal/audit", "internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle"},
+	"mfa": {"storage", "internal/audit", "internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle", "internal/tracing"},
 	"mfa/whatsapp":    {"mfa", "templates", "internal/audit", "internal/clock"}, // audit: the severities of bulletins
 	"mfa/sms":         {"mfa", "templates", "internal/clock", "internal/gsm7"},
 	"mfa/channeltest": {"mfa", "templates", "internal/clock"},
@@ -48,11 +51,11 @@ var mayImport = map[string][]string{
 	"idp/signing":  {"storage", "internal/audit", "internal/clock", "internal/secret"},
 	"idp/password": {"storage", "internal/clock", "internal/secret"},
 	"idp/oidc": {"storage", "internal/acr", "internal/audit", "internal/clock", "internal/outbound", "internal/reqinfo",
-		"internal/secret", "internal/throttle", "idp/session", "idp/signing"},
+		"internal/secret", "internal/throttle", "internal/tracing", "idp/session", "idp/signing"},
 	"idp/login": {"storage", "mfa", "templates", "idp/session", "idp/password", "internal/acr", "internal/audit",
-		"internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle", "internal/username"},
+		"internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle", "internal/tracing", "internal/username"},
 	"idp": {"storage", "templates", "idp/login", "idp/oidc", "idp/session", "internal/audit", "internal/clock",
-		"internal/reqinfo", "internal/throttle"},
+		"internal/reqinfo", "internal/throttle", "internal/tracing"},
 
 	"internal/app": {"*"}, // the wiring; see neverImport
 	"cmd/parola":   {"internal/app", "storage", "internal/*"},
@@ -74,11 +77,12 @@ var outside = map[string][]string{
 	"github.com/alecthomas/kong":  {"cmd/parola"},
 	"go.yaml.in/yaml":             {"internal/app"},
 	"github.com/prometheus":       {"internal/app"},
+	"go.opentelemetry.io":         {"internal/tracing", "internal/app"},
 	"golang.org/x/crypto/argon2":  {"idp/password"},
 	"golang.org/x/crypto/bcrypt":  {"idp/password"},
 	"github.com/coreos/go-oidc":   {"examples/webapp", "examples/cliapp/native", "examples/cliapp", "examples/api"},
 	"github.com/chromedp":         {},
-	"database/sql":                {"storage/internal/sqlstore", "storage/sqlite", "storage/postgres", "storage/storagetest"},
+	"database/sql":                {"storage/internal/sqlstore", "storage/sqlite", "storage/postgres", "storage/storagetest", "bench/check"},
 	"html/template":               {"templates", "idp", "examples/webapp", "examples/handset"},
 	"github.com/go-jose/go-jose":  {"idp/oidc", "idp/signing", "internal/outbound", "examples/api"},
 	"github.com/stretchr/testify": {},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parola-id/parola/bench/check"
 	"github.com/parola-id/parola/bench/rig"
 )
 
@@ -23,17 +24,17 @@ func TestStormHoldsAfterASmallRun(t *testing.T) {
 	}
 	var out bytes.Buffer
 	o := options{challenges: 100, kills: 1, workers: 100, seed: 7, passcodeLife: 30 * time.Second}
-	f, err := run(t.Context(), o, &out)
+	figures, found, err := run(t.Context(), o, &out)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	held := report(&out, f)
+	held := check.Report(&out, figures, found)
 	t.Log(out.String())
 	if !held || !strings.HasSuffix(out.String(), "\ninvariants held\n") {
 		t.Error("an invariant is broken")
 	}
 	for _, what := range []string{"people: signed in", "messages by sms", "automatic SMS because of undeliverable", "kills of the server"} {
-		if f.counts[what] == 0 {
+		if figures[what] == 0 {
 			t.Errorf("no storm: %s: 0", what)
 		}
 	}
