@@ -34,26 +34,39 @@ func (c *invocation) configPath() (path string, named bool) {
 
 // loadConfig reads file, environment and secrets' files. It does not judge the result; app.Open does.
 func (c *invocation) loadConfig() (app.Config, error) {
+	config, private, err := c.load(readSecret)
+	if err == nil && !private {
+		path, _ := c.configPath()
+		err = fmt.Errorf("%s holds secrets and every user of this machine can read or change it: run chmod o-rwx %s", path, path)
+	}
+	return config, err
+}
+
+// loadWithout is loadConfig for a command that needs no secret: it reads none of their files.
+func (c *invocation) loadWithout() (app.Config, error) {
+	config, _, err := c.load(func(string) (string, error) { return "", nil })
+	return config, err
+}
+
+// load reads the configuration and says whether the file keeps what secrets it has.
+func (c *invocation) load(readSecret func(string) (string, error)) (config app.Config, kept bool, err error) {
 	path, named := c.configPath()
 	document, private, err := readFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !named && c.configuredByEnvironment():
 		document = nil
 	case errors.Is(err, fs.ErrNotExist):
-		return app.Config{}, fmt.Errorf("there is no %s: `parola config init` writes one, --config names another", path)
+		return app.Config{}, false, fmt.Errorf("there is no %s: `parola config init` writes one, --config names another", path)
 	case err != nil:
-		return app.Config{}, fmt.Errorf("read configuration: %w", err)
+		return app.Config{}, false, fmt.Errorf("read configuration: %w", err)
 	}
-	config, err := app.Load(app.Defaults(), document, app.Source{
+	config, err = app.Load(app.Defaults(), document, app.Source{
 		LookupEnv: c.LookupEnv, Environ: c.Environ, ReadSecret: readSecret,
 	})
 	if err != nil {
-		return app.Config{}, fmt.Errorf("%s: %w", path, err)
+		return app.Config{}, false, fmt.Errorf("%s: %w", path, err)
 	}
-	if document != nil && !private && app.HoldsSecrets(document) {
-		return app.Config{}, fmt.Errorf("%s holds secrets and every user of this machine can read or change it: run chmod o-rwx %s", path, path)
-	}
-	return config, nil
+	return config, document == nil || private || !app.HoldsSecrets(document), nil
 }
 
 func (c *invocation) configuredByEnvironment() bool {

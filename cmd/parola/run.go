@@ -44,6 +44,7 @@ type commands struct {
 	Delivery deliveryCommands `cmd:"" help:"What messages cost and what arrived."`
 	Rates    ratesCommands    `cmd:"" help:"What a message costs."`
 	Fraud    fraudCommands    `cmd:"" help:"The defence against SMS pumping."`
+	Health   healthCommand    `cmd:"" help:"Say whether the server on this machine is ready."`
 	Doctor   doctorCommand    `cmd:"" help:"Look at everything that makes passcodes not arrive."`
 	Circuit  circuitCommands  `cmd:"" help:"What messages are kept from because a carrier does not work."`
 	Version  versionCommand   `cmd:"" help:"Say which release this is."`

@@ -33,12 +33,14 @@ func (serveCommand) Run(c *invocation) error {
 			return err
 		}
 		c.printf("parola %s serves %s\n", c.Release, b.Issuer())
+		c.tellManager("READY=1") // connections wait in the listener's queue from now on
+		context.AfterFunc(ctx, func() { c.tellManager("STOPPING=1") })
 		return a.Run(ctx)
 	})
 }
 
 type migrateCommand struct {
-	Up     migrateUp     `cmd:"" default:"1" hidden:"" help:"Apply what is pending."`
+	Up     migrateUp     `cmd:"" default:"1" help:"Apply what is pending; also without the word."`
 	Status migrateStatus `cmd:"" help:"List the steps of the schema and which are applied."`
 }
 
@@ -49,12 +51,24 @@ func (migrateCommand) Help() string {
 Examples:
 
     parola migrate
+    parola migrate up
     parola migrate status
 
 Next: parola serve.`
 }
 
 type migrateUp struct{}
+
+// Help teaches.
+func (migrateUp) Help() string {
+	return `Steps only add at first: nodes of the release before go on working, and may be started again, until a later release takes away what they need. That release says so instead of starting.
+
+Example:
+
+    parola migrate up
+
+Next: parola migrate status; replace the nodes one by one.`
+}
 
 // Run migrates.
 func (migrateUp) Run(c *invocation) error {
@@ -85,7 +99,7 @@ Example:
 
     parola migrate status
 
-Next: parola migrate applies what is pending.`
+Next: parola migrate up applies what is pending.`
 }
 
 // Run lists.
@@ -134,8 +148,15 @@ func (cmd versionCommand) Run(c *invocation) error {
 	return nil
 }
 
-// release is the version of this build: the module's, or the commit that it was built from.
+// version is set by the linker (-X main.version=…) where a build knows its release better than the module does: in a
+// container image, which is built without the repository.
+var version string
+
+// release is the version of this build: the linker's, the module's, or the commit that it was built from.
 func release() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

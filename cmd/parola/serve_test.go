@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 func TestServeRunsUntilItIsToldToStop(t *testing.T) {
 	s := configured(t)
 	s.env["PAROLA_SERVER_LISTEN"], s.env["PAROLA_SERVER_INTERNAL_LISTEN"] = "127.0.0.1:0", ""
+	manager := s.manager()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	out, said := io.Pipe()
@@ -26,7 +29,9 @@ func TestServeRunsUntilItIsToldToStop(t *testing.T) {
 	if !strings.Contains(string(line[:n]), "serves http://127.0.0.1:8080") {
 		t.Fatalf("it said %q", line[:n])
 	}
+	heard(t, manager, "READY=1")
 	stop()
+	heard(t, manager, "STOPPING=1")
 	select {
 	case code := <-ended:
 		if code != exitDone {
@@ -36,6 +41,31 @@ func TestServeRunsUntilItIsToldToStop(t *testing.T) {
 		t.Fatal("it does not stop")
 	}
 	s.run([]string{"$ parola audit list --kind system.", "out system.start", "out system.stop"})
+}
+
+// manager listens as a service manager does.
+func (s *script) manager() *net.UnixConn {
+	s.t.Helper()
+	path := filepath.Join(s.dir, "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	s.env["NOTIFY_SOCKET"] = path
+	return conn
+}
+
+func heard(t *testing.T, manager *net.UnixConn, want string) {
+	t.Helper()
+	if err := manager.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, 100)
+	n, err := manager.Read(said)
+	if err != nil || string(said[:n]) != want {
+		t.Fatalf("the service manager heard %q, %v, want %q", said[:n], err, want)
+	}
 }
 
 func TestServeSaysWhyItCannotStart(t *testing.T) {
