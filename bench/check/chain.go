@@ -8,6 +8,13 @@ func chained(l *look, breaks func(string, ...any)) {
 	for _, p := range l.Chain {
 		breaks("%s", p)
 	}
+	twice := map[string]bool{}
+	for _, e := range l.Events {
+		if e.ID != "" && twice[e.ID] {
+			breaks("event %s is there twice", e.ID)
+		}
+		twice[e.ID] = true
+	}
 	at, head := int64(0), make([]byte, 32)
 	for _, e := range l.Events {
 		if e.Sequence == 0 {

@@ -201,6 +201,7 @@ var violations = map[string]map[string]struct {
 	},
 	"the chain of events is whole": {
 		"what a verification finds":   {func(r record) { r.Chain = []string{"changed: event 3"} }, "changed: event 3"},
+		"an event in two places":      {func(r record) { r.Events = append(r.Events, storage.Event{ID: "e"}, storage.Event{ID: "e"}) }, "event e is there twice"},
 		"an event that is gone":       {func(r record) { r.Events = slices.Delete(r.Events, 3, 4) }, "number 4 is missing"},
 		"an event that is not linked": {func(r record) { r.Events[3].PrevHash = []byte("other") }, "event 4 does not continue"},
 		"an event that was replaced":  {func(r record) { r.Heads = map[int64][]byte{3: []byte("other")} }, "event 3 is another one than before"},

@@ -49,7 +49,7 @@ func (d *Database) Read(ctx context.Context) (*Record, error) {
 	defer func() { _ = tx.Rollback() }() // nothing was written
 	r := new(Record)
 	for _, read := range []func(context.Context, *sql.Tx) error{
-		r.readChallenges, r.readDeliveries, r.readNotices, r.readSessions, r.readGrants, r.readTokens, r.readEvents,
+		r.readChallenges, r.readDeliveries, r.readNotices, r.readSessions, r.readGrants, r.readTokens, r.readEvents, r.readQueue,
 	} {
 		if err := read(ctx, tx); err != nil {
 			return nil, fmt.Errorf("read database to check: %w", err)
@@ -173,6 +173,34 @@ func (r *Record) readEvents(ctx context.Context, tx *sql.Tx) error {
 			}
 		}
 		r.Events = append(r.Events, e)
+		return nil
+	})
+}
+
+// readQueue reads the events that wait for their place.
+func (r *Record) readQueue(ctx context.Context, tx *sql.Tx) error {
+	return each(ctx, tx, `SELECT record FROM event_queue ORDER BY id`, func(rows *sql.Rows) error {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		var q struct {
+			ID            string            `json:"id"`
+			Kind          string            `json:"kind"`
+			Reason        string            `json:"reason"`
+			PersonID      string            `json:"person_id"`
+			SessionID     string            `json:"session_id"`
+			AuthRequestID string            `json:"auth_request_id"`
+			GrantID       string            `json:"grant_id"`
+			ChallengeID   string            `json:"challenge_id"`
+			DeliveryID    string            `json:"delivery_id"`
+			Data          map[string]string `json:"data"`
+		}
+		if err := json.Unmarshal([]byte(text), &q); err != nil {
+			return fmt.Errorf("event that waits: %w", err)
+		}
+		r.Events = append(r.Events, storage.Event{ID: q.ID, Kind: q.Kind, Reason: q.Reason, PersonID: q.PersonID, SessionID: q.SessionID,
+			AuthRequestID: q.AuthRequestID, GrantID: q.GrantID, ChallengeID: q.ChallengeID, DeliveryID: q.DeliveryID, Data: q.Data})
 		return nil
 	})
 }
