@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,7 +68,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	db := stdlib.OpenDB(*settings)
+	db := sql.OpenDB(connector{stdlib.GetConnector(*settings)})
 	db.SetMaxOpenConns(c.Connections)
 	db.SetMaxIdleConns(c.Connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
@@ -110,6 +111,7 @@ var dialect = sqlstore.Dialect{
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
 	Clock:      "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
 	Classify:   classify,
+	Defer:      deferExec,
 }
 
 // classify reads SQLSTATE (PostgreSQL manual, appendix A).

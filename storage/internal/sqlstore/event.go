@@ -41,8 +41,27 @@ func (s *Store) AppendEvents(ctx context.Context, events ...storage.Event) error
 	return nil
 }
 
-// writeEvents stores the events that wait in the transaction of ctx: before it commits, and before it reads events.
+// writeEvents stores the events that wait in the transaction of ctx, before it reads events.
 func (s *Store) writeEvents(ctx context.Context) error {
+	return s.eachEvents(ctx, func(query string, args []any) error {
+		_, err := s.exec(ctx, query, args...)
+		return err
+	})
+}
+
+// writeLast is writeEvents at the end of a transaction.
+func (s *Store) writeLast(ctx context.Context) error {
+	t := s.txOf(ctx)
+	if t == nil || s.dialect.Defer == nil {
+		return s.writeEvents(ctx)
+	}
+	return s.eachEvents(ctx, func(query string, args []any) error {
+		s.observe(verb(query))
+		return t.conn.Raw(func(driverConn any) error { return s.dialect.Defer(driverConn, query, clean(args)) })
+	})
+}
+
+func (s *Store) eachEvents(ctx context.Context, write func(query string, args []any) error) error {
 	t := s.txOf(ctx)
 	if t == nil || len(t.events) == 0 {
 		return nil
@@ -54,7 +73,7 @@ func (s *Store) writeEvents(ctx context.Context) error {
 		for _, e := range part {
 			args = append(args, e.ID, queued(e))
 		}
-		if _, err := s.exec(ctx, `INSERT INTO event_queue (id, record) VALUES `+placeholders(len(part), 2), args...); err != nil {
+		if err := write(`INSERT INTO event_queue (id, record) VALUES `+placeholders(len(part), 2), args); err != nil {
 			return err
 		}
 	}

@@ -54,6 +54,8 @@ type Dialect struct {
 	Inside bool
 	// Classify says what a driver's error means.
 	Classify func(error) Failure
+	// Defer, when set, hands a statement whose result nobody needs to the driver's connection, which sends it with COMMIT.
+	Defer func(driverConn any, query string, args []any) error
 }
 
 // Config is what a Store needs.

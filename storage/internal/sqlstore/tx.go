@@ -22,6 +22,7 @@ type txKey struct{ store *Store }
 // tx is a transaction in progress. Like sql.Tx it serves one goroutine at a time.
 type tx struct {
 	store *Store
+	conn  *sql.Conn
 	sql   *sql.Tx
 	// over is set once it committed or rolled back: a context that outlives it carries nothing.
 	over atomic.Bool
@@ -83,7 +84,7 @@ func (s *Store) try(ctx context.Context, fn func(ctx context.Context) error) (ag
 	}()
 	inside := context.WithValue(ctx, txKey{s}, t)
 	if err = fn(inside); err == nil && t.failed == nil {
-		err = s.writeEvents(inside)
+		err = s.writeLast(inside)
 	}
 	finished = true
 	t.over.Store(true)
@@ -134,7 +135,7 @@ func (s *Store) begin(ctx context.Context) (t *tx, release func(), err error) {
 		release()
 		return nil, nil, fmt.Errorf("begin transaction: %w", err)
 	}
-	return &tx{store: s, sql: begun}, release, nil
+	return &tx{store: s, conn: conn, sql: begun}, release, nil
 }
 
 // AfterCommit implements storage.Transactor.
