@@ -19,6 +19,9 @@ const (
 	SweepThrottles    Sweepable = "throttles"     // full buckets; failure counters untouched for 30 days
 	SweepConversions  Sweepable = "conversions"   // hour
 	SweepDeliveryDays Sweepable = "delivery_days" // day
+	SweepConsents     Sweepable = "consents"      // expires_at
+	SweepSigningKeys  Sweepable = "signing_keys"  // retired_at
+	SweepLeases       Sweepable = "leases"        // expires_at; of processes that are gone
 )
 
 // Sweeper removes what has ended.
@@ -51,6 +54,9 @@ type Store interface {
 	Leases
 	Wakeups
 	Sweeper
+	Pruner
+	Epochs
+	Subjects
 
 	// Ping asks the database for a sign of life.
 	Ping(ctx context.Context) error

@@ -45,6 +45,9 @@ func Run(t *testing.T, fresh func(t testing.TB) Database) {
 		{"verdicts", testVerdicts},
 		{"rate cards", testRateCards},
 		{"sweeps", testSweeps},
+		{"pruning", testPruning},
+		{"epochs", testEpochs},
+		{"subjects", testSubjects},
 		{"text from outside", testText},
 	} {
 		t.Run(noun.name, func(t *testing.T) { noun.test(t, fresh(t)) })

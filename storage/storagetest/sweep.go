@@ -196,6 +196,34 @@ func testSweeps(t *testing.T, db Database) {
 		same(t, drained(t, storage.SweepDeliveryDays, noon.AddDate(0, 0, 2).Add(11*time.Hour).In(rome)), 2)
 		same(t, must(s.DeliveryDays(ctx, storage.DayFilter{}))(t), days[2:])
 	})
+	t.Run("consents go when they have expired, keys long retired, leases of processes that are gone", func(t *testing.T) {
+		person := seedPerson(t, s).ID
+		write(t, s, func(ctx context.Context) error {
+			return s.InsertSigningKey(ctx, storage.SigningKey{KID: "current", Alg: "ES256", State: storage.KeyCurrent, CreatedAt: noon})
+		})
+		for i := range 3 {
+			client := seedClient(t, s).ID
+			until := []time.Time{{}, hour(1), hour(5)}[i] // the first one never ends
+			kid, name := storage.NewID(), storage.NewID()
+			write(t, s, func(ctx context.Context) error {
+				if err := s.PutConsent(ctx, storage.Consent{PersonID: person, ClientID: client, GrantedAt: noon, ExpiresAt: until}); err != nil {
+					return err
+				}
+				if err := s.InsertSigningKey(ctx, storage.SigningKey{KID: kid, Alg: "ES256", State: storage.KeyPrevious, CreatedAt: noon}); err != nil {
+					return err
+				}
+				if _, err := s.MoveSigningKey(ctx, kid, storage.KeyPrevious, storage.KeyRetired, hour(i)); err != nil {
+					return err
+				}
+				_, err := s.AcquireLease(ctx, name, "n", noon, hour(i))
+				return err
+			})
+		}
+		same(t, drained(t, storage.SweepConsents, hour(2)), 1)
+		same(t, drained(t, storage.SweepSigningKeys, hour(2)), 2)
+		same(t, len(must(s.SigningKeys(ctx))(t)), 2)
+		same(t, drained(t, storage.SweepLeases, hour(2)), 2)
+	})
 	t.Run("what does not end cannot be swept", func(t *testing.T) {
 		if err := s.InTx(ctx, func(ctx context.Context) error {
 			_, err := s.Sweep(ctx, "events", noon, 1)

@@ -317,6 +317,10 @@ func testWritesNeedTransaction(t *testing.T, s storage.Store) {
 		"InsertCheckpoint": func() error { return s.InsertCheckpoint(ctx, storage.Checkpoint{}) },
 		"AcquireLease":     func() error { return second(s.AcquireLease(ctx, "", "", noon, noon)) },
 		"ReleaseLease":     func() error { return s.ReleaseLease(ctx, "", "") },
+		"PruneEvents":      func() error { return second(s.PruneEvents(ctx, 1, 1)) },
+		"RaiseEpoch":       func() error { return second(s.RaiseEpoch(ctx, 0, 1)) },
+		"EndIssued":        func() error { return third(s.EndIssued(ctx, storage.IssuedGrants, "", noon, 1)) },
+		"ErasePerson":      func() error { return s.ErasePerson(ctx, "") },
 		"Sweep":            func() error { return second(s.Sweep(ctx, storage.SweepTokens, noon, 1)) },
 	}
 	t.Run("every write without a transaction fails at once", func(t *testing.T) {

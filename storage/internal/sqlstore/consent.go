@@ -17,15 +17,17 @@ func (s *Store) PutConsent(ctx context.Context, c storage.Consent) error {
 	return err
 }
 
+const selectConsent = `SELECT person_id, client_id, scopes, granted_at, expires_at FROM consents `
+
+func scanConsent(r row) (storage.Consent, error) {
+	var c storage.Consent
+	err := r.Scan(&c.PersonID, &c.ClientID, wordsOf(&c.Scopes), timeOf(&c.GrantedAt), timeOf(&c.ExpiresAt))
+	return c, err
+}
+
 // Consent implements storage.Consents.
 func (s *Store) Consent(ctx context.Context, personID, clientID string) (storage.Consent, error) {
-	scan := func(r row) (storage.Consent, error) {
-		var c storage.Consent
-		err := r.Scan(&c.PersonID, &c.ClientID, wordsOf(&c.Scopes), timeOf(&c.GrantedAt), timeOf(&c.ExpiresAt))
-		return c, err
-	}
-	return reading(scan).one(ctx, s, `SELECT person_id, client_id, scopes, granted_at, expires_at FROM consents
-		WHERE person_id = $1 AND client_id = $2`, personID, clientID)
+	return reading(scanConsent).one(ctx, s, selectConsent+`WHERE person_id = $1 AND client_id = $2`, personID, clientID)
 }
 
 // DeleteConsent implements storage.Consents.

@@ -32,6 +32,9 @@ var sweeps = map[storage.Sweepable][]ended{
 	storage.SweepThrottles:    {{"buckets", "id", "full_at < $1"}, {"failures", "id", "counted_at < $1 AND (shut_at = 0 OR failures < shut_at)"}},
 	storage.SweepConversions:  {{"conversions", "prefix, country, channel, instant, hour", "hour < $1"}},
 	storage.SweepDeliveryDays: {{"delivery_days", "day, country, channel, carrier, language", "day < $1"}},
+	storage.SweepConsents:     {{"consents", "person_id, client_id", "expires_at < $1"}},
+	storage.SweepSigningKeys:  {{"signing_keys", "kid", "state = 'retired' AND retired_at < $1"}},
+	storage.SweepLeases:       {{"leases", "name", "expires_at < $1"}},
 }
 
 // Sweep implements storage.Sweeper.

@@ -13,7 +13,10 @@ CREATE TABLE installation (
 );
 INSERT INTO installation (name, value) VALUES ('epoch', 0), ('serves_from', 2);
 
+CREATE INDEX consents_expires_at ON consents (expires_at) WHERE expires_at IS NOT NULL;
+
 -- +goose Down
+DROP INDEX consents_expires_at;
 DROP TABLE installation;
 ALTER TABLE deliveries DROP COLUMN trace;
 ALTER TABLE challenges DROP COLUMN trace;
