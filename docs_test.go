@@ -15,7 +15,7 @@ var (
 	relativeLink = regexp.MustCompile(`\]\(([^)#:]+)(?:#([^)]*))?\)`)
 	metricName   = regexp.MustCompile(`parola_[a-z_]+_(?:seconds|total|info)`)
 	// setting is a configuration key as documents name one: `mfa.template_ttl`.
-	setting = regexp.MustCompile("`((?:server|database|secrets|whatsapp|sms|mfa|limits|lifetimes|password|brand|outbound|retention|log)(?:\\.[a-z_]+)+)`")
+	setting = regexp.MustCompile("`((?:server|database|secrets|whatsapp|sms|mfa|limits|lifetimes|password|brand|outbound|retention|tracing|log)(?:\\.[a-z_]+)+)`")
 	keyLine = regexp.MustCompile(`^( *)(?:# )?([a-z_]+):`)
 )
 

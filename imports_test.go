@@ -34,15 +34,15 @@ var mayImport = map[string][]string{
 	// One login through its requests, calls and receipts; everybody who writes a record of it keeps its trace.
 	"internal/tracing":      {},
 	"internal/tracing/otlp": {},
-	"internal/outbound": {"internal/clock"},
-	"internal/audit":    {"storage", "internal/clock", "internal/secret", "internal/tracing"},
-	"internal/throttle": {"storage", "internal/secret"},
+	"internal/outbound":     {"internal/clock"},
+	"internal/audit":        {"storage", "internal/clock", "internal/secret", "internal/tracing"},
+	"internal/throttle":     {"storage", "internal/secret"},
 	// What messages cost, and what became of them: they read what mfa has written, and mfa asks them by its own interfaces.
 	"internal/rates":  {"storage", "internal/audit", "internal/clock"},
 	"internal/ledger": {"storage", "internal/audit", "internal/clock"},
 	"internal/fraud":  {"storage", "mfa", "internal/audit", "internal/clock"},
 
-	"mfa": {"storage", "internal/audit", "internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle", "internal/tracing"},
+	"mfa":             {"storage", "internal/audit", "internal/clock", "internal/reqinfo", "internal/secret", "internal/throttle", "internal/tracing"},
 	"mfa/whatsapp":    {"mfa", "templates", "internal/audit", "internal/clock"}, // audit: the severities of bulletins
 	"mfa/sms":         {"mfa", "templates", "internal/clock", "internal/gsm7"},
 	"mfa/channeltest": {"mfa", "templates", "internal/clock"},

@@ -185,8 +185,7 @@ func (h *handler) survive(next http.Handler) http.Handler {
 			if told, ok := p.(runtime.Error); ok {
 				what = told.Error()
 			}
-			h.Log.ErrorContext(r.Context(), "panic while answering", "panic", what,
-				"correlation_id", reqinfo.From(r.Context()).CorrelationID, "stack", string(debug.Stack()))
+			h.Log.ErrorContext(r.Context(), "panic while answering", "panic", what, "stack", string(debug.Stack()))
 			h.notePanic(r)
 			h.refuse(w, r, http.StatusInternalServerError, templates.ErrorInternal)
 		}()
@@ -197,19 +196,51 @@ func (h *handler) survive(next http.Handler) http.Handler {
 // background is a context for writing an event about a request that may already be gone.
 func background(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }
 
-// measure tells Observe how long each route took. Event streams are left out: they last as long as a person waits.
+// measure tells Observe of every answer, and the tracer of every request.
 func (h *handler) measure(next http.Handler) http.Handler {
-	if h.Observe == nil {
-		return next
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := h.Clock.Now()
-		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(seen, r)
-		if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") {
-			h.Observe(r.Pattern, seen.status, h.Clock.Now().Sub(began).Seconds())
+		ctx, span := h.Tracer.Request(r.Context(), knownMethod(r.Method), h.traceparent(r), began)
+		if ctx != r.Context() {
+			r = r.WithContext(ctx)
 		}
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		defer func() { // a connection that is cut off by a panic was an answer too
+			a := Answer{Method: knownMethod(r.Method), Route: r.Pattern, Status: seen.status, Took: h.Clock.Now().Sub(began),
+				Stream: strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream")}
+			if a.Route == "" {
+				a.Route = "other"
+			}
+			if h.Observe != nil {
+				h.Observe(ctx, a)
+			}
+			span.Answered(a.Route, a.Status, reqinfo.From(ctx).CorrelationID)
+		}()
+		next.ServeHTTP(seen, r)
 	})
+}
+
+// knownMethod keeps words of strangers out of logs and traces.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+// traceparent is the request's own, if the socket is a trusted proxy's and the operator says that those set or remove it:
+// whoever may choose the ids of traces may write into those of others.
+func (h *handler) traceparent(r *http.Request) string {
+	sent := r.Header["Traceparent"]
+	if !h.AcceptTraceparent || len(sent) != 1 {
+		return ""
+	}
+	socket, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !h.trusted(socket.Addr().Unmap()) {
+		return ""
+	}
+	return sent[0]
 }
 
 // statusWriter remembers the status; Unwrap lets http.ResponseController reach the connection.

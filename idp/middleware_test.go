@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -48,10 +49,10 @@ func TestINP06_AddressComesFromTheSocketUnlessAProxyIsTrusted(t *testing.T) {
 func TestMeasureNamesTheRouteAndNeverThePath(t *testing.T) {
 	var routes []string
 	now := clock.NewManual(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
-	h := &handler{Config: Config{Log: slog.New(slog.DiscardHandler), Clock: now, Observe: func(route string, status int, seconds float64) {
-		routes = append(routes, route)
-		if status != http.StatusTeapot || seconds != 1.5 {
-			t.Errorf("status %d after %v s", status, seconds)
+	h := &handler{Config: Config{Log: slog.New(slog.DiscardHandler), Clock: now, Observe: func(_ context.Context, a Answer) {
+		routes = append(routes, a.Route)
+		if a.Method != "GET" || a.Status != http.StatusTeapot || a.Took != 1500*time.Millisecond || a.Stream {
+			t.Errorf("answered %+v", a)
 		}
 	}}}
 	mux := http.NewServeMux()
@@ -62,6 +63,34 @@ func TestMeasureNamesTheRouteAndNeverThePath(t *testing.T) {
 	h.measure(mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/things/4711", nil))
 	if len(routes) != 1 || routes[0] != "GET /things/{id}" {
 		t.Errorf("observed %q", routes)
+	}
+}
+
+func TestTraceparentIsBelievedOfTrustedProxiesOnly(t *testing.T) {
+	const sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for name, c := range map[string]struct {
+		accept bool
+		socket string
+		sent   []string
+		want   string
+	}{
+		"of a trusted proxy":                        {true, "10.0.0.1:1", []string{sent}, sent},
+		"of a stranger":                             {true, "192.0.2.7:1", []string{sent}, ""},
+		"of a proxy that passes on what it is sent": {false, "10.0.0.1:1", []string{sent}, ""},
+		"twice, so that nobody knows whose":         {true, "10.0.0.1:1", []string{sent, sent}, ""},
+		"without an address":                        {true, "@", []string{sent}, ""},
+		"none":                                      {true, "10.0.0.1:1", nil, ""},
+	} {
+		h := &handler{Config: Config{TrustedProxies: proxies, AcceptTraceparent: c.accept}}
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+		r.RemoteAddr = c.socket
+		for _, f := range c.sent {
+			r.Header.Add("Traceparent", f)
+		}
+		if got := h.traceparent(r); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

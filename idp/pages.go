@@ -44,7 +44,7 @@ func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, v temp
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	if err := pg.Render(w, p.templates, v); err != nil {
-		p.log.ErrorContext(r.Context(), "render page", "err", err, "correlation_id", v.CorrelationID)
+		p.log.ErrorContext(r.Context(), "render page", "err", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"time"
 
 	"github.com/parola-id/parola/idp/login"
 	"github.com/parola-id/parola/idp/oidc"
@@ -15,6 +16,7 @@ import (
 	"github.com/parola-id/parola/internal/clock"
 	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/internal/throttle"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
 )
@@ -45,9 +47,23 @@ type Config struct {
 	Audit    *audit.Writer
 	Throttle *throttle.Throttle
 	Clock    clock.Clock
-	// Observe hears of every answer: the route's pattern, never the path; may be nil.
-	Observe func(route string, status int, seconds float64)
-	Log     *slog.Logger
+	// Observe hears of every answer; may be nil.
+	Observe func(context.Context, Answer)
+	// Tracer follows requests; nil follows none. AcceptTraceparent continues the traces of trusted proxies.
+	Tracer            *tracing.Tracer
+	AcceptTraceparent bool
+	Log               *slog.Logger
+}
+
+// Answer is how a request was answered.
+type Answer struct {
+	Method string
+	// Route is the pattern that answered, never the path; "other" when none did.
+	Route  string
+	Status int
+	Took   time.Duration
+	// Stream says that it was an event stream, which lasts as long as a person waits.
+	Stream bool
 }
 
 type handler struct {

@@ -289,6 +289,7 @@ func (s *Service) tell(ctx context.Context, news []told, challenges map[string]*
 	}
 	s.store.AfterCommit(ctx, func() {
 		for _, t := range news {
+			s.traceReceipt(ctx, t)
 			if s.hooks.Receipt != nil && !t.report.NotRequested {
 				s.hooks.Receipt(t.delivery.Channel, t.report.Status)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/reqinfo"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -42,6 +43,8 @@ func (s *Service) Start(ctx context.Context, st Start) (storage.Challenge, error
 		c       storage.Challenge
 		refusal error
 	)
+	ctx, span := tracing.Start(ctx, "start challenge")
+	defer span.End()
 	err := s.store.InTx(ctx, func(ctx context.Context) error {
 		var err error
 		c, refusal, err = s.start(ctx, st)
@@ -113,7 +116,7 @@ func (s *Service) newChallenge(ctx context.Context, st Start, now time.Time) sto
 	return storage.Challenge{
 		ID: storage.NewTimeID(now), PersonID: st.PersonID, AuthRequestID: st.AuthRequestID, Purpose: st.Purpose,
 		Nonce: nonce, BrowserHash: st.BrowserHash, KeyID: s.keys.ID(),
-		ClientID: st.ClientID, CorrelationID: request.CorrelationID, SourceAddr: request.Source, Locale: st.Locale,
+		ClientID: st.ClientID, CorrelationID: request.CorrelationID, Trace: tracing.Parent(ctx), SourceAddr: request.Source, Locale: st.Locale,
 		Policy:    s.settings.freeze(st.Policy),
 		CreatedAt: now, ExpiresAt: now.Add(s.settings.PasscodeLife), MaxTries: s.settings.Tries,
 	}
@@ -186,6 +189,7 @@ func (s *Service) newDelivery(c storage.Challenge, before []storage.Delivery, ch
 	return storage.Delivery{
 		ID: storage.NewTimeID(created), ChallengeID: c.ID, Channel: ch, Carrier: carrier, Trigger: trigger,
 		State: storage.DeliveryQueued, CreatedAt: created, DueAt: now, Cost: s.prices.Price(carrier, c.PhoneCountry, now),
+		Trace: tracing.Ahead(c.Trace),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/reqinfo"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -13,7 +14,7 @@ import (
 func event(ctx context.Context, kind string, c storage.Challenge) storage.Event {
 	return storage.Event{
 		Kind: kind, PersonID: c.PersonID, ClientID: c.ClientID, AuthRequestID: c.AuthRequestID, ChallengeID: c.ID,
-		CorrelationID: c.CorrelationID, SourceAddr: c.SourceAddr, UserAgent: reqinfo.From(ctx).UserAgent,
+		CorrelationID: c.CorrelationID, TraceID: tracing.IDOf(c.Trace), SourceAddr: c.SourceAddr, UserAgent: reqinfo.From(ctx).UserAgent,
 		Data: map[string]string{"purpose": string(c.Purpose)},
 	}
 }

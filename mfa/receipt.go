@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -38,6 +39,9 @@ type Report struct {
 	Identity string
 	// NotRequested says, instead of a status, that the person tapped "I didn't request a code".
 	NotRequested bool
+
+	// callback is the traceparent of the request that brought it.
+	callback string
 }
 
 // Receive applies reports (WH-05, WH-06): each once, whatever the order and however often they come; what is unknown
@@ -47,7 +51,13 @@ func (s *Service) Receive(ctx context.Context, reports []Report) error {
 	if len(reports) > MaxReports {
 		return fmt.Errorf("receive reports: %d are more than %d", len(reports), MaxReports)
 	}
-	for _, chunk := range inChunks(slices.DeleteFunc(slices.Clone(reports), impossible)) {
+	reports = slices.DeleteFunc(slices.Clone(reports), impossible)
+	if callback := tracing.Parent(ctx); callback != "" {
+		for i := range reports {
+			reports[i].callback = callback
+		}
+	}
+	for _, chunk := range inChunks(reports) {
 		if err := s.receipts.do(ctx, chunk, fitTogether, s.receiveTogether); err == nil {
 			continue
 		} else if ctx.Err() != nil {

@@ -170,12 +170,14 @@ func (s *Service) leave(lane chan struct{}) {
 // call sends one message and writes down what came of it. A panic in a channel leaves an unknown outcome.
 func (s *Service) call(ctx context.Context, j job) {
 	sent, err := Sent{}, errors.New("the channel panicked")
+	ctx, span := s.traceCall(ctx, j)
 	started := s.clock.Now()
 	s.guard("send", func() {
 		callCtx, cancel := context.WithTimeout(ctx, s.settings.CallTimeout)
 		defer cancel()
 		sent, err = s.routes.senders[j.delivery.Carrier].Sender.Send(callCtx, j.message)
 	})
+	traceAnswer(span, err)
 	s.answered(j, err)
 	if s.hooks.Sent != nil {
 		result, class := sendOutcome(err)

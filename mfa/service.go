@@ -11,6 +11,7 @@ import (
 	"github.com/parola-id/parola/internal/clock"
 	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/internal/throttle"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -29,7 +30,7 @@ type Store interface {
 	ListEvents(ctx context.Context, f storage.EventFilter) ([]storage.Event, error)
 }
 
-// Config is what a Service needs. Routes, Warner, Hooks and Log may be left out.
+// Config is what a Service needs. Routes, Warner, Hooks, Tracer and Log may be left out.
 type Config struct {
 	Store    Store
 	Audit    *audit.Writer
@@ -47,7 +48,9 @@ type Config struct {
 	Warner   Warner
 	Settings Settings
 	Hooks    Hooks
-	Log      *slog.Logger
+	// Tracer follows messages and receipts; nil follows none.
+	Tracer *tracing.Tracer
+	Log    *slog.Logger
 }
 
 // Hooks tell operators and metrics what happens. They are called from several goroutines and must not block; each may
@@ -91,6 +94,7 @@ type Service struct {
 	warner   Warner
 	settings Settings
 	hooks    Hooks
+	tracer   *tracing.Tracer
 	log      *slog.Logger
 
 	circuits *circuits
@@ -122,7 +126,7 @@ func New(c Config) (*Service, error) {
 	}
 	s := &Service{
 		store: c.Store, audit: c.Audit, keys: c.Keys, clock: c.Clock, throttle: c.Throttle, routes: routes,
-		prices: c.Prices, defence: c.Guard, warner: c.Warner, settings: c.Settings, hooks: c.Hooks, log: c.Log,
+		prices: c.Prices, defence: c.Guard, warner: c.Warner, settings: c.Settings, hooks: c.Hooks, tracer: c.Tracer, log: c.Log,
 		circuits: newCircuits(c.Settings),
 		alarms:   newSampler(5 * time.Minute), rejects: newSampler(10 * time.Second),
 		watchers: newWatchers(), wake: make(chan struct{}, 1), poll: pollEvery, lanes: map[string]chan struct{}{},

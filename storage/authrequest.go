@@ -47,6 +47,8 @@ type AuthRequestParams struct {
 	// HintSubject is the subject of a valid id_token_hint: somebody else's login is login_required (OA-72).
 	HintSubject string   `json:"hint_subject,omitempty"`
 	UILocales   []string `json:"ui_locales,omitempty"`
+	// Trace is the W3C traceparent of the request's own span, under which the rest of the login is told; empty for none.
+	Trace string `json:"trace,omitempty"`
 }
 
 // AuthRequestProgress is what the person has done. Each fact is set by the step that proved it, never from a URL.

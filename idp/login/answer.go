@@ -24,7 +24,7 @@ func (l *Login) render(v *visit, status int, p page) bool {
 		append([]string{v.in.Request.Request.RedirectURI}, v.in.Client.FormOrigins...)...))
 	v.w.WriteHeader(status)
 	if err := p.Render(v.w, l.Templates, v.view); err != nil {
-		l.Log.ErrorContext(v.r.Context(), "render page", "err", err, "correlation_id", v.view.CorrelationID)
+		l.Log.ErrorContext(v.r.Context(), "render page", "err", err)
 	}
 	return false
 }
@@ -54,7 +54,7 @@ func (l *Login) fail(v *visit, attempted string, err error) bool {
 	if v.r.Context().Err() != nil {
 		return false // the browser has gone, and took the query with it
 	}
-	l.Log.ErrorContext(v.r.Context(), "login: "+attempted, "err", err, "correlation_id", reqinfo.From(v.r.Context()).CorrelationID)
+	l.Log.ErrorContext(v.r.Context(), "login: "+attempted, "err", err)
 	again := ""
 	if v.id() != "" {
 		again = l.url(pathPassword, v.id())

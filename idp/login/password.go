@@ -14,6 +14,7 @@ import (
 	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/internal/throttle"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/internal/username"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
@@ -95,7 +96,9 @@ func (l *Login) checkPassword(v *visit) {
 		return
 	}
 	known := try.browser != "" || v.in.Session.ID != ""
-	result, err := l.Passwords.Check(v.r.Context(), try.factor, v.r.PostForm.Get(templates.FieldPassword), known)
+	checking, span := tracing.Start(v.r.Context(), "check password") // waits at the gate, then works
+	result, err := l.Passwords.Check(checking, try.factor, v.r.PostForm.Get(templates.FieldPassword), known)
+	span.End()
 	var busy *password.BusyError
 	switch {
 	case errors.As(err, &busy):

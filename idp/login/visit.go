@@ -10,6 +10,7 @@ import (
 
 	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/internal/secret"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
@@ -60,10 +61,11 @@ func (l *Login) open(w http.ResponseWriter, r *http.Request) (*visit, bool) {
 	case request.EndedAt.IsZero() && !l.Sessions.CheckRequest(r, request):
 		return nil, l.stop(v, http.StatusForbidden, templates.Error{Kind: templates.ErrorSessionMismatch})
 	}
-	// One correlation id for all requests of a login, in pages, events and logs.
-	info := reqinfo.From(r.Context())
-	info.CorrelationID = request.CorrelationID
-	v.r = r.WithContext(reqinfo.With(r.Context(), info))
+	// One correlation id and one trace for all requests of a login.
+	tracing.Join(r.Context(), request.Request.Trace)
+	if ctx := reqinfo.Join(r.Context(), request.CorrelationID); ctx != r.Context() {
+		v.r = r.WithContext(ctx)
+	}
 	v.in = Input{Request: request, Now: l.Clock.Now()}
 	v.in.Client, err = l.Store.Client(r.Context(), request.ClientID)
 	if errors.Is(err, storage.ErrNotFound) || err == nil && v.in.Client.Disabled {

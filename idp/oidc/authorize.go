@@ -9,6 +9,7 @@ import (
 
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/reqinfo"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -180,6 +181,7 @@ func savedForm(params storage.AuthRequestParams) url.Values {
 // begin saves the request and sends the browser to the login pages.
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, client storage.Client, params storage.AuthRequestParams) error {
 	info, now := reqinfo.From(r.Context()), p.Clock.Now()
+	params.Trace = tracing.Parent(r.Context())
 	a := storage.AuthRequest{
 		ID: storage.NewTimeID(now), ClientID: client.ID, CorrelationID: info.CorrelationID,
 		CreatedAt: now, ExpiresAt: now.Add(p.Lifetimes.AuthRequest), Request: params,

@@ -165,7 +165,7 @@ func (p *Provider) logOutage(ctx context.Context, what string, err error) {
 	if errors.As(err, &rfc) && rfc.Unwrap() != nil {
 		err = fmt.Errorf("fosite: %s: %w", rfc.ErrorField, rfc.Unwrap())
 	}
-	p.Log.ErrorContext(ctx, "request failed", "what", what, "correlation_id", reqinfo.From(ctx).CorrelationID, "err", err)
+	p.Log.ErrorContext(ctx, "request failed", "what", what, "err", err)
 }
 
 func retrySeconds(d time.Duration) string {

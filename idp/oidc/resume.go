@@ -10,6 +10,7 @@ import (
 
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/reqinfo"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -88,6 +89,8 @@ func (p *Provider) returning(r *http.Request) (storage.AuthRequest, storage.Clie
 	if !p.Sessions.CheckRequest(r, a) {
 		return a, storage.Client{}, pageOnly(http.StatusForbidden, PageSessionMismatch)
 	}
+	tracing.Join(r.Context(), a.Request.Trace)
+	reqinfo.Join(r.Context(), a.CorrelationID) // which idp's middleware has put there
 	client, err := p.Store.Client(r.Context(), a.ClientID)
 	switch {
 	case notFound(err):

@@ -20,6 +20,7 @@ import (
 	"github.com/parola-id/parola/idp/signing"
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/outbound"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/storage/sqlite"
@@ -29,13 +30,16 @@ import (
 // App is a provider, wired and ready to run.
 type App struct {
 	*Base
-	handler  http.Handler
-	mfa      *mfa.Service
-	signer   *signing.Signer
-	sealer   *audit.Sealer
-	metrics  *metrics
-	money    money
-	stopping atomic.Bool
+	handler http.Handler
+	mfa     *mfa.Service
+	signer  *signing.Signer
+	sealer  *audit.Sealer
+	metrics *metrics
+	tracer  *tracing.Tracer
+	// endTraces sends what is left of traces.
+	endTraces func()
+	money     money
+	stopping  atomic.Bool
 	// endStreams ends the event streams, which would keep a stopping server waiting.
 	endStreams func()
 
@@ -50,6 +54,9 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.tracer, a.endTraces, err = b.traces(a.metrics); err != nil {
+		return nil, err
+	}
 	carriers, err := b.carriers(pages, issuer, func() listener { return a.mfa })
 	if err != nil {
 		return nil, err
@@ -60,7 +67,7 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	}
 	if a.mfa, err = mfa.New(mfa.Config{Store: b.store, Audit: b.audit, Keys: b.keys, Clock: b.clock, Throttle: b.throttle,
 		Carriers: carriers.list, Routes: c.SMS.Routes, Prices: a.money.prices, Guard: a.money.guard, Warner: carriers.warner(),
-		Settings: c.MFA, Hooks: a.metrics.hooks(), Log: b.log}); err != nil {
+		Settings: c.MFA, Hooks: a.metrics.hooks(), Tracer: a.tracer, Log: b.log}); err != nil {
 		return nil, err
 	}
 	a.metrics.registry.MustRegister(standing{circuits: a.mfa.Circuits, verdicts: a.money.guard.Verdicts})
@@ -93,7 +100,7 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	a.endStreams = journey.Close
 	a.handler, err = idp.New(idp.Config{Issuer: c.Issuer, OIDC: provider, Login: journey, Templates: pages,
 		Webhooks: carriers.webhooks(a.mfa), TrustedProxies: proxies, Store: b.store, Audit: b.audit, Throttle: b.throttle,
-		Clock: b.clock, Observe: a.metrics.observe, Log: b.log})
+		Clock: b.clock, Observe: a.observe(), Tracer: a.tracer, AcceptTraceparent: c.Tracing.AcceptTraceparent, Log: b.log})
 	return a, err
 }
 
@@ -197,6 +204,7 @@ func (a *App) Run(ctx context.Context) error {
 	<-ctx.Done()
 	a.stopping.Store(true)
 	work.Wait()
+	a.endTraces()
 	cause := context.Cause(ctx)
 	a.noteStop(cause)
 	if errors.Is(cause, context.Canceled) {

@@ -72,6 +72,7 @@ func open(ctx context.Context, c Config, o Options) (*Base, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Log = slog.New(inContext{o.Log.Handler()})
 	keys, err := c.keys()
 	if err != nil {
 		return nil, err

@@ -55,12 +55,7 @@ func (c Config) Check() error {
 	if c.Outbound.AllowLoopback && issuer != nil && issuer.Scheme == "https" {
 		bad("outbound.allow_loopback is for development and refused with an https issuer: remove it")
 	}
-	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
-		bad("log.level is %q: set debug, info, warn or error", c.Log.Level)
-	}
-	if !slices.Contains([]string{"json", "text"}, c.Log.Format) {
-		bad("log.format is %q: set json or text", c.Log.Format)
-	}
+	c.checkObservation(bad)
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
 }

@@ -33,6 +33,7 @@ type Config struct {
 	Outbound  Outbound        `yaml:"outbound"`
 	Fraud     fraud.Settings  `yaml:"fraud"`
 	Retention Retention       `yaml:"retention"`
+	Tracing   Tracing         `yaml:"tracing"`
 	Log       Log             `yaml:"log"`
 }
 
@@ -48,6 +49,9 @@ type Server struct {
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// InternalListen is for liveness, readiness and metrics; keep it off the public network. Empty switches it off.
 	InternalListen string `yaml:"internal_listen"`
+	// PProf puts the profiles of the Go runtime on the internal listener, at /debug/pprof/. They show what the process is
+	// doing, and pieces of its memory that may be secrets.
+	PProf bool `yaml:"pprof"`
 	// StopWithin is how long running requests and sends may take to finish when the server is told to stop.
 	StopWithin time.Duration `yaml:"stop_within"`
 }
@@ -147,11 +151,26 @@ type Retention struct {
 	PerRun int           `yaml:"per_run"`
 }
 
+// Tracing is about OpenTelemetry traces.
+type Tracing struct {
+	// Endpoint is the collector's address for OTLP over HTTP, without /v1/traces. Empty sends nothing.
+	Endpoint string `yaml:"endpoint"`
+	// Headers go with every request to it: name=value, separated by commas.
+	Headers Secret `yaml:"headers"`
+	// SampleRatio is the part of all traces that is recorded, 0 to 1. A trace is recorded whole or not at all.
+	SampleRatio float64 `yaml:"sample_ratio"`
+	// AcceptTraceparent continues the traces of requests by the trusted proxies. Only for proxies that set the header
+	// traceparent or remove it: most pass on what a stranger sent.
+	AcceptTraceparent bool `yaml:"accept_traceparent"`
+}
+
 // Log is about the diagnostic log, which is not the audit log.
 type Log struct {
 	// Level is debug, info, warn or error; Format json or text.
 	Level  string `yaml:"level"`
 	Format string `yaml:"format"`
+	// Requests is the level at which every answer on the public listener has a line: debug, info, or off.
+	Requests string `yaml:"requests"`
 }
 
 // Defaults is the configuration of a new installation, without what only an operator can know.
@@ -174,6 +193,7 @@ func Defaults() Config {
 		Password: Password{MinLength: 10, MemoryMiB: 256, Queue: 64},
 		Retention: Retention{Challenges: day, AuthRequests: day, Sessions: 30 * day, Tokens: 7 * day,
 			Conversions: 30 * day, DeliveryDays: 400 * day, Every: time.Minute, PerRun: 1000},
-		Log: Log{Level: "info", Format: "json"},
+		Tracing: Tracing{SampleRatio: 1},
+		Log:     Log{Level: "info", Format: "json", Requests: "debug"},
 	}
 }

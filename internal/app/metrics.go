@@ -31,6 +31,7 @@ type metrics struct {
 	saved     *prometheus.GaugeVec
 	arrival   *prometheus.HistogramVec
 	drift     prometheus.Gauge
+	spans     *prometheus.CounterVec
 }
 
 func newMetrics(release string) *metrics {
@@ -78,13 +79,16 @@ func newMetrics(release string) *metrics {
 		drift: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "parola_clock_drift_seconds", Help: "How far the database's clock is ahead of this node's.",
 		}),
+		spans: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parola_spans_total", Help: "Spans of traces that the collector took, and that were lost.",
+		}, []string{"outcome"}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "parola_build_info", Help: "Always 1; the label names the release.", ConstLabels: prometheus.Labels{"version": release},
 	})
 	info.Set(1)
 	m.registry.MustRegister(m.requests, m.sends, m.receipts, m.passcodes, m.fallbacks, m.alarms, m.webhooks, m.swept, m.messages,
-		m.spent, m.saved, m.arrival, m.drift, info,
+		m.spent, m.saved, m.arrival, m.drift, m.spans, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -96,9 +100,6 @@ func (m *metrics) handler() http.Handler {
 // observe counts a request under the route that answered it, never under the path that was asked for: strangers choose
 // paths.
 func (m *metrics) observe(route string, status int, seconds float64) {
-	if route == "" {
-		route = "other"
-	}
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Observe(seconds)
 }
 

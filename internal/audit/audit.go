@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/internal/clock"
+	"github.com/parola-id/parola/internal/tracing"
 	"github.com/parola-id/parola/storage"
 )
 
@@ -51,9 +52,9 @@ func NewWriter(c Config) *Writer {
 }
 
 // Write appends events in the transaction that ctx carries; without one it fails. ID, time, version, node, release,
-// severity and, where empty, outcome are filled in. The kind must be one of this package's.
+// severity and, where empty, outcome and trace are filled in. The kind must be one of this package's.
 func (w *Writer) Write(ctx context.Context, events ...storage.Event) error {
-	now := w.clock.Now()
+	now, trace := w.clock.Now(), tracing.ID(ctx)
 	for i := range events {
 		e := &events[i]
 		severity, known := severities[e.Kind]
@@ -64,6 +65,9 @@ func (w *Writer) Write(ctx context.Context, events ...storage.Event) error {
 		e.Node, e.Release, e.Severity = w.node, w.release, severity
 		if e.Outcome == "" {
 			e.Outcome = Success
+		}
+		if e.TraceID == "" {
+			e.TraceID = trace
 		}
 	}
 	if err := w.events.AppendEvents(ctx, events...); err != nil {
