@@ -91,6 +91,6 @@ func (s *Service) tellAccepted(ctx context.Context, c storage.Challenge, d stora
 	if err := s.audit.Write(ctx, deliveryEvent(ctx, audit.PasscodeSent, c, d)); err != nil {
 		return err
 	}
-	s.store.AfterCommit(ctx, func() { s.watchers.notify(d.ChallengeID) })
+	s.changed(ctx, d.ChallengeID)
 	return s.lookBy(ctx, c, nextLook(c, []storage.Delivery{d}, now))
 }

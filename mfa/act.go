@@ -66,6 +66,7 @@ func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storag
 	case err != nil:
 		return err
 	case refusal == nil:
+		s.changed(ctx, c.ID)
 		return s.announce(ctx, c, d) // sending it sets the next look
 	}
 	if err := s.store.ScheduleChallenge(ctx, c.ID, c.ExpiresAt); err != nil {
@@ -74,7 +75,7 @@ func (s *Service) fallBack(ctx context.Context, c storage.Challenge, ds []storag
 	if err := s.store.NoteSMSRefused(ctx, c.ID, refusalReason(refusal)); err != nil {
 		return err
 	}
-	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+	s.changed(ctx, c.ID)
 	return s.tellRefusal(ctx, c, d, refusal)
 }
 

@@ -295,10 +295,10 @@ func (s *Service) tell(ctx context.Context, news []told, challenges map[string]*
 			}
 			s.countOutcome(t, *challenges[t.delivery.ChallengeID])
 		}
-		for id := range challenges {
-			s.watchers.notify(id)
-		}
 	})
+	for id := range challenges {
+		s.changed(ctx, id)
+	}
 	return nil
 }
 

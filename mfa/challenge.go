@@ -210,9 +210,8 @@ func (s *Service) announce(ctx context.Context, c storage.Challenge, d storage.D
 		if d.Automatic && s.hooks.Fallback != nil {
 			s.hooks.Fallback(d.Trigger)
 		}
-		s.watchers.notify(c.ID)
-		s.wakeDispatcher()
 	})
+	s.wakeSomeDispatcher(ctx, d.Carrier)
 	return nil
 }
 
@@ -310,6 +309,7 @@ func (s *Service) sendMoreIn(ctx context.Context, challengeID, authRequestID str
 	if err := s.store.ScheduleChallenge(ctx, c.ID, nextLook(c, append(ds, d), now)); err != nil {
 		return nil, err
 	}
+	s.changed(ctx, c.ID)
 	return nil, s.announce(ctx, c, d)
 }
 

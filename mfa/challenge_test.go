@@ -200,6 +200,7 @@ func TestOTP24_ARefusedStartLeavesTheOlderChallengeOpen(t *testing.T) {
 
 func TestStart_JoinsTheCallersTransaction(t *testing.T) {
 	w := newWorld(t)
+	<-w.wake // the store's first word: anything may have been missed before
 	undo := errors.New("undo")
 	err := w.db.InTx(w.ctx(), func(ctx context.Context) error {
 		if _, err := w.Start(ctx, w.request()); err != nil {

@@ -68,7 +68,6 @@ func (s *Service) openCircuit(ctx context.Context, c storage.Circuit) error {
 	if err != nil {
 		return err
 	}
-	s.store.AfterCommit(ctx, s.circuits.refresh)
 	if !opened {
 		return nil
 	}
@@ -81,7 +80,6 @@ func (s *Service) closeCircuit(ctx context.Context, name, reason string, held bo
 	if err != nil {
 		return err
 	}
-	s.store.AfterCommit(ctx, s.circuits.refresh)
 	if !closed {
 		return nil
 	}

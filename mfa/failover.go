@@ -43,7 +43,7 @@ func (s *Service) failOver(ctx context.Context, c storage.Challenge, d storage.D
 	if err != nil || !updated {
 		return updated, err
 	}
-	s.store.AfterCommit(ctx, s.wakeDispatcher)
+	s.wakeSomeDispatcher(ctx, carrier)
 	e := failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "next_carrier")
 	e.Data["next_carrier"] = carrier
 	if err := s.audit.Write(ctx, e); err != nil {

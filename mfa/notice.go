@@ -57,7 +57,7 @@ func (s *Service) warnPerson(ctx context.Context, c storage.Challenge, d storage
 	if err != nil {
 		return err
 	}
-	s.store.AfterCommit(ctx, s.wakeDispatcher)
+	s.wakeSomeDispatcher(ctx, d.Carrier)
 	return nil
 }
 

@@ -262,7 +262,7 @@ func (s *Service) refused(ctx context.Context, j job, refused *Refused) error {
 	if err := s.audit.Write(ctx, e); err != nil {
 		return err
 	}
-	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+	s.changed(ctx, c.ID)
 	if err := s.learn(ctx, &c, d); err != nil {
 		return err
 	}
@@ -285,7 +285,7 @@ func (s *Service) tellUnknown(ctx context.Context, d storage.Delivery) error {
 	if err := s.audit.Write(ctx, failed(deliveryEvent(ctx, audit.PasscodeSendFailed, c, d), "unknown")); err != nil {
 		return err
 	}
-	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+	s.changed(ctx, c.ID)
 	return s.escalate(ctx, c)
 }
 

@@ -24,6 +24,7 @@ type Store interface {
 	storage.Throttles
 	storage.Circuits
 	storage.Notices
+	storage.Wakeups
 	// ChallengesByID and DeliveriesOfAll are those of storage.Ledger, ListEvents that of storage.Events.
 	ChallengesByID(ctx context.Context, ids []string) ([]storage.Challenge, error)
 	DeliveriesOfAll(ctx context.Context, challengeIDs []string) ([]storage.Delivery, error)
@@ -134,11 +135,42 @@ func New(c Config) (*Service, error) {
 	for _, carrier := range c.Carriers {
 		s.lanes[carrier.Name] = make(chan struct{}, c.Settings.Workers)
 	}
+	c.Store.Listen(s.heard) // until the store closes
 	return s, nil
 }
 
 // Settings returns the settings in force.
 func (s *Service) Settings() Settings { return s.settings }
+
+// heard takes the wake-ups of all nodes, this one's too.
+func (s *Service) heard(w storage.Wakeup) {
+	switch w.Topic {
+	case storage.ChallengeChanged:
+		s.watchers.notify(w.Subject)
+	case storage.DeliveriesWaiting:
+		s.wakeDispatcher()
+	case storage.CircuitsChanged:
+		s.circuits.refresh()
+	case storage.Anything:
+		s.watchers.notify("")
+		s.wakeDispatcher()
+		s.circuits.refresh()
+	}
+}
+
+// changed wakes whoever watches a challenge, on any node, once the transaction that ctx carries has committed.
+func (s *Service) changed(ctx context.Context, challengeID string) {
+	s.store.Wake(ctx, storage.Wakeup{Topic: storage.ChallengeChanged, Subject: challengeID})
+}
+
+// wakeSomeDispatcher has what was just queued for a carrier sent at once: by this node, or by another when this one's
+// lanes to that carrier are taken. Should this node die first, the others find it at their next look.
+func (s *Service) wakeSomeDispatcher(ctx context.Context, carrier string) {
+	s.store.AfterCommit(ctx, s.wakeDispatcher)
+	if lane := s.lanes[carrier]; len(lane) > 0 && len(lane) == cap(lane) {
+		s.store.Wake(ctx, storage.Wakeup{Topic: storage.DeliveriesWaiting})
+	}
+}
 
 // wakeDispatcher makes the dispatcher look at once; a wake-up that is already waiting is enough.
 func (s *Service) wakeDispatcher() {

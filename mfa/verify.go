@@ -277,7 +277,7 @@ func (s *Service) recordWrong(ctx context.Context, t try) (refusal, err error) {
 					failed(event(ctx, audit.Partial, c), "exhausted"))
 			}
 		}
-		s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+		s.changed(ctx, c.ID)
 		return s.audit.Write(ctx, events...)
 	})
 	return refusal, err
@@ -335,7 +335,7 @@ func (s *Service) consumeIn(ctx context.Context, t try, then func(context.Contex
 	if err := s.audit.Write(ctx, events...); err != nil {
 		return v, nil, err
 	}
-	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+	s.changed(ctx, c.ID)
 	return v, nil, then(ctx, v)
 }
 
@@ -391,7 +391,7 @@ func (s *Service) expire(ctx context.Context, c storage.Challenge) error {
 	if err != nil || !ended {
 		return err
 	}
-	s.store.AfterCommit(ctx, func() { s.watchers.notify(c.ID) })
+	s.changed(ctx, c.ID)
 	kind, reason := audit.PasscodeExpired, "expired"
 	if end == storage.ChallengeExhausted {
 		kind, reason = audit.PasscodeExhausted, "too_many_tries"

@@ -4,11 +4,15 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/parola-id/parola/storage"
 )
 
 const (
-	// originsMaxAge is how long the registered origins are used without asking storage again.
+	// originsMaxAge is how long the registered origins are used without asking storage again. A changed client is heard of at
+	// once; this makes up for a wake-up that was lost.
 	originsMaxAge = 10 * time.Second
 	// preflightMaxAge is how long browsers may remember the answer to a preflight, in seconds.
 	preflightMaxAge = "600"
@@ -40,11 +44,19 @@ func (p *Provider) crossOrigin(w http.ResponseWriter, r *http.Request, methods s
 	return preflight
 }
 
-// origins are the origins that clients registered, read from storage now and then.
+// origins are the origins that clients registered, read from storage when a client has changed, and now and then.
 type origins struct {
+	stale  atomic.Bool
 	mu     sync.Mutex
 	readAt time.Time
 	known  map[string]bool
+}
+
+// heard takes the wake-ups of all nodes.
+func (o *origins) heard(w storage.Wakeup) {
+	if w.Topic == storage.ClientsChanged || w.Topic == storage.Anything {
+		o.stale.Store(true)
+	}
 }
 
 // registered says whether a client registered the origin. While storage is down, no answer grants anything new.
@@ -52,10 +64,11 @@ func (o *origins) registered(ctx context.Context, p *Provider, origin string) bo
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := p.Clock.Now()
-	if age := now.Sub(o.readAt); o.known == nil || age < 0 || age >= originsMaxAge {
+	if age := now.Sub(o.readAt); o.stale.Swap(false) || o.known == nil || age < 0 || age >= originsMaxAge {
 		known, err := readOrigins(ctx, p)
 		if err != nil {
 			p.logOutage(ctx, "read origins of clients", err)
+			o.stale.Store(true)
 			return o.known[origin]
 		}
 		o.known, o.readAt = known, now

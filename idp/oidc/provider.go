@@ -31,6 +31,7 @@ type Store interface {
 	storage.Phones
 	storage.Assertions
 	storage.Throttles
+	storage.Wakeups
 }
 
 // Sessions is the signed-in browser and the cookie that ties an AuthRequest to the browser that began it; idp/session
@@ -220,6 +221,7 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("configure OpenID Provider: %w", err)
 	}
 	p.fosite = newFosite(p)
+	c.Store.Listen(p.origins.heard) // until the store closes
 	return p, nil
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// clientAge is how long a client is believed without asking again: a change is seen on every node within a second.
+	// clientAge is how long a client is believed without asking again: a change is seen on every node within a second, even
+	// where the wake-up that tells of it is lost.
 	clientAge = time.Second
 	// maxClients bounds the memory; beyond it the cache begins anew.
 	maxClients = 10_000
@@ -33,7 +34,15 @@ type cachedClient struct {
 }
 
 func newCachedStore(store *sqlite.Store, c clock.Clock) *cachedStore {
-	return &cachedStore{Store: store, clock: c, clients: make(map[string]cachedClient)}
+	s := &cachedStore{Store: store, clock: c, clients: make(map[string]cachedClient)}
+	store.Listen(func(w storage.Wakeup) { // until it closes
+		if w.Topic == storage.ClientsChanged || w.Topic == storage.Anything {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			clear(s.clients)
+		}
+	})
+	return s
 }
 
 // Client implements storage.Clients. Callers do not change what they are given.

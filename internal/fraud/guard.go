@@ -13,8 +13,11 @@ import (
 
 // GuardConfig is what a Guard needs.
 type GuardConfig struct {
-	Store storage.Verdicts
-	// Every is how often Run reads the verdicts; 3 s when zero.
+	Store interface {
+		storage.Verdicts
+		storage.Wakeups
+	}
+	// Every is how often Run reads the verdicts without having heard that one changed; 3 s when zero.
 	Every time.Duration
 	Log   *slog.Logger
 }
@@ -57,8 +60,17 @@ func (g *Guard) Load(ctx context.Context) error {
 	return nil
 }
 
-// Run loads the verdicts again and again until ctx ends. While storage is down the last known ones stand.
+// Run loads the verdicts whenever one changed on any node, and now and then, until ctx ends. While storage is down the last known ones stand.
 func (g *Guard) Run(ctx context.Context) {
+	changed := make(chan struct{}, 1)
+	defer g.Store.Listen(func(w storage.Wakeup) {
+		if w.Topic == storage.VerdictsChanged || w.Topic == storage.Anything {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	})()
 	tick := time.NewTicker(g.Every)
 	defer tick.Stop()
 	for {
@@ -68,6 +80,7 @@ func (g *Guard) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-changed:
 		case <-tick.C:
 		}
 	}

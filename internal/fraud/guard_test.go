@@ -20,6 +20,9 @@ func (given) RemoveVerdict(context.Context, string, string) (bool, error) {
 	return false, errors.New("not asked for")
 }
 
+func (given) Wake(context.Context, storage.Wakeup)      {}
+func (given) Listen(func(storage.Wakeup)) (stop func()) { return func() {} }
+
 func guardOf(t interface{ Fatal(...any) }, list ...storage.Verdict) *Guard {
 	g := NewGuard(GuardConfig{Store: given(list)})
 	if err := g.Load(context.Background()); err != nil {
