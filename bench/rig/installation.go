@@ -38,11 +38,19 @@ type Options struct {
 	Profile string
 	// DeliverAfter is how long the handset's messages are on their way.
 	DeliverAfter time.Duration
+	// Carrier stands in for the handset and its tap where set: a program that measures the server alone brings a carrier
+	// that costs less. It is given the issuer whose webhooks it calls.
+	Carrier func(issuer string, s Secrets) http.Handler
+	// InternalListener opens the listener for operators.
+	InternalListener bool
 }
 
 // Installation is a configured provider with its database, carriers and people.
 type Installation struct {
-	Issuer  string
+	Issuer string
+	// Internal is the address of the listener for operators; empty without one.
+	Internal string
+	// Phones and Tap are nil when the program brings its own carrier.
 	Phones  *handset.Handset
 	Tap     *Tap
 	People  []Person
@@ -88,6 +96,27 @@ func (in *Installation) install(ctx context.Context) (err error) {
 	for i := range in.options.People {
 		in.People = append(in.People, Person{Username: fmt.Sprintf("person-%d", i), Password: random(), Phone: fmt.Sprintf("+39347%07d", i)})
 	}
+	if err := in.openCarrier(token); err != nil {
+		return err
+	}
+	document, err := in.document(address, token)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(in.configFile, []byte(document), 0o600); err != nil {
+		return err
+	}
+	if in.config, err = load(in.configFile); err != nil {
+		return err
+	}
+	return in.fill(ctx)
+}
+
+func (in *Installation) openCarrier(token string) (err error) {
+	if in.options.Carrier != nil {
+		in.carrier = httptest.NewServer(in.options.Carrier(in.Issuer, in.Secrets))
+		return nil
+	}
 	template := handset.DefaultTemplate
 	template.TTL = in.options.TemplateTTL
 	in.Phones, err = handset.New(handset.Config{
@@ -101,27 +130,29 @@ func (in *Installation) install(ctx context.Context) (err error) {
 	}
 	in.Tap = NewTap(in.Phones)
 	in.carrier = httptest.NewServer(in.Tap)
-	if err := os.WriteFile(in.configFile, []byte(in.document(address, token)), 0o600); err != nil {
-		return err
-	}
-	if in.config, err = load(in.configFile); err != nil {
-		return err
-	}
-	return in.fill(ctx)
+	return nil
 }
 
 // document is the configuration. Limits are raised as far as they go: what is measured here is not whom they stop.
-func (in *Installation) document(address, token string) string {
+func (in *Installation) document(address, token string) (string, error) {
 	database := fmt.Sprintf("{driver: sqlite, path: %q}", filepath.Join(in.Dir, "parola.db"))
 	if in.options.DSN != "" {
 		database = fmt.Sprintf("{driver: postgres, dsn: %q}", in.options.DSN)
+	}
+	internal := ""
+	if in.options.InternalListener {
+		var err error
+		if internal, err = freeAddress(); err != nil {
+			return "", err
+		}
+		in.Internal = "http://" + internal
 	}
 	root := make([]byte, 32)
 	rand.Read(root)
 	o := in.options
 	return fmt.Sprintf(`issuer: %s
 service_name: Bench
-server: {listen: "%s", internal_listen: ""}
+server: {listen: "%s", internal_listen: "%s"}
 database: %s
 secrets: {root: %q}
 whatsapp: {base_url: %s, phone_number_id: "%s", account_id: "102000000000001", access_token: %q, app_secret: %q, verify_token: %q}
@@ -134,9 +165,9 @@ limits: {sends_per_number_hour: 1000000, sends_per_number_day: 1000000, sends_pe
   spend_per_prefix_day: 100000000, spend_per_country_day: 100000000, spend_per_source_day: 100000000, spend_per_day: 100000000,
   password_free: 1000000, passwords_per_source_hour: 1000000, requests_per_source_minute: 1000000}
 fraud: {mode: observe}
-`, in.Issuer, address, database, base64.StdEncoding.EncodeToString(root), in.carrier.URL, in.Secrets.PhoneNumberID, token,
+`, in.Issuer, address, internal, database, base64.StdEncoding.EncodeToString(root), in.carrier.URL, in.Secrets.PhoneNumberID, token,
 		in.Secrets.AppSecret, random(), in.carrier.URL, in.Secrets.AccountSID, in.Secrets.AuthToken,
-		o.TemplateTTL, o.NotEntered, o.PasscodeLife, o.CallTimeout)
+		o.TemplateTTL, o.NotEntered, o.PasscodeLife, o.CallTimeout), nil
 }
 
 // fill adds the people and the client.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -19,35 +20,48 @@ import (
 // Person signs in.
 type Person struct{ ID, Username, Password, Phone string }
 
+// Application is what a client asks for in an authorization request.
+type Application struct{ ClientID, RedirectURI, Scope string }
+
+// CodeVerifier belongs to the code_challenge of every request here: the pair of RFC 7636, appendix B.
+const CodeVerifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
 // Login is one browser on its way through one authorization request.
 type Login struct {
-	issuer     string
-	httpClient *http.Client
+	issuer, redirectURI string
+	httpClient          *http.Client
 	// Page is where the browser is: its address and its forms by the last part of the path they are sent to.
 	Page  *url.URL
 	Forms map[string]url.Values
 	to    map[string]string
 	// AuthCode is set when the browser was sent back to the client with one, Error when with an error.
 	AuthCode, Error string
+	// PutOff counts requests that were repeated, because the server was busy or away.
+	PutOff int
 }
 
 // transport is shared: connections are dear.
 var transport = &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}
 
-// Begin opens the authorization request in a fresh browser and stops at the password.
+// Begin opens an authorization request of the installation's own client in a fresh browser and stops at the password.
 func (in *Installation) Begin(ctx context.Context) (*Login, error) {
+	return Begin(ctx, in.Issuer, Application{ClientID: ClientID, RedirectURI: RedirectURI, Scope: "openid"})
+}
+
+// Begin opens an authorization request in a fresh browser and stops at the password.
+func Begin(ctx context.Context, issuer string, a Application) (*Login, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
 	}
-	l := &Login{issuer: in.Issuer, httpClient: &http.Client{Jar: jar, Transport: transport, Timeout: 30 * time.Second,
+	l := &Login{issuer: issuer, redirectURI: a.RedirectURI, httpClient: &http.Client{Jar: jar, Transport: transport, Timeout: 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	query := url.Values{
-		"client_id": {ClientID}, "redirect_uri": {RedirectURI}, "response_type": {"code"}, "scope": {"openid"},
+		"client_id": {a.ClientID}, "redirect_uri": {a.RedirectURI}, "response_type": {"code"}, "scope": {a.Scope},
 		"code_challenge_method": {"S256"}, "code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"},
 		"nonce": {random()}, "state": {random()},
 	}
-	return l, l.load(ctx, http.MethodGet, in.Issuer+"/authorize?"+query.Encode(), nil)
+	return l, l.load(ctx, http.MethodGet, issuer+"/authorize?"+query.Encode(), nil)
 }
 
 // Password types the password.
@@ -64,14 +78,30 @@ func (l *Login) Submit(ctx context.Context, form string, typed url.Values) error
 	if !there {
 		return fmt.Errorf("%s has no form to %s", l.Page, form)
 	}
-	values := url.Values{}
-	for name, value := range l.Forms[form] {
-		values[name] = value
+	return l.load(ctx, http.MethodPost, to, l.filled(form, typed))
+}
+
+// filled is a form with what was typed into it.
+func (l *Login) filled(form string, typed url.Values) url.Values {
+	values := maps.Clone(l.Forms[form])
+	maps.Copy(values, typed)
+	return values
+}
+
+// Request is the POST that a form makes, for a program that sends it by itself. The form must be there.
+func (l *Login) Request(form string, typed url.Values) *http.Request {
+	to, err := url.Parse(l.to[form])
+	if err != nil {
+		panic("rig: an address that was parsed before: " + err.Error())
 	}
-	for name, value := range typed {
-		values[name] = value
+	body := l.filled(form, typed).Encode()
+	r := &http.Request{Method: http.MethodPost, URL: to, Header: http.Header{}, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", l.issuer)
+	for _, c := range l.httpClient.Jar.Cookies(to) {
+		r.AddCookie(c)
 	}
-	return l.load(ctx, http.MethodPost, to, values)
+	return r
 }
 
 // Reload looks at the page again.
@@ -93,7 +123,7 @@ func (l *Login) load(ctx context.Context, method, address string, form url.Value
 		if err != nil {
 			return err
 		}
-		if strings.HasPrefix(location.String(), RedirectURI) {
+		if strings.HasPrefix(location.String(), l.redirectURI) {
 			l.AuthCode, l.Error = location.Query().Get("code"), location.Query().Get("error")
 			l.Page, l.Forms, l.to = location, nil, nil
 			return nil
@@ -121,6 +151,7 @@ func (l *Login) once(ctx context.Context, method, address string, form url.Value
 				return resp, string(body), nil
 			}
 		}
+		l.PutOff++
 		select {
 		case <-ctx.Done():
 			return nil, "", fmt.Errorf("%s %s: %w", method, req.URL.Path, errors.Join(err, ctx.Err()))

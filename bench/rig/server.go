@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ func Child() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go func() { obey(os.Stdin, os.Stdout); stop() }() // a server must not outlive the program that measures it
 	if err := profiled(os.Args[3], func() error { return serve(ctx, os.Args[2]) }); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
@@ -82,41 +84,81 @@ func load(configFile string) (app.Config, error) {
 
 // Server is the provider's process.
 type Server struct {
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when err is set
-	err   error
+	cmd     *exec.Cmd
+	orders  io.Writer
+	answers *bufio.Reader
+	ended   chan struct{} // closed when err is set
+	err     error
 }
 
 // StartServer starts the provider and waits until it answers.
 func (in *Installation) StartServer(ctx context.Context) (*Server, error) {
+	s, err := in.spawn()
+	if err != nil {
+		return nil, err
+	}
+	if err := in.await(ctx, s, in.Issuer+"/.well-known/openid-configuration", 10*time.Millisecond); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// StartTimed starts the provider and tells how long it took from the start of its process to its being ready. It needs
+// Options.InternalListener.
+func (in *Installation) StartTimed(ctx context.Context) (*Server, time.Duration, error) {
+	began := time.Now()
+	s, err := in.spawn()
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := in.await(ctx, s, in.Internal+"/readyz", time.Millisecond); err != nil {
+		return nil, 0, err
+	}
+	return s, time.Since(began), nil
+}
+
+func (in *Installation) spawn() (*Server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{cmd: exec.Command(self, childWord, in.configFile, in.options.Profile), ended: make(chan struct{})}
 	s.cmd.Stderr = in.log
+	if s.orders, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	answers, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	s.answers = bufio.NewReader(answers)
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start server: %w", err)
 	}
 	go func() { s.err = s.cmd.Wait(); close(s.ended) }()
+	return s, nil
+}
+
+// await waits until an address answers well, and ends a server that does not come to that.
+func (in *Installation) await(ctx context.Context, s *Server, address string, every time.Duration) error {
 	for ctx.Err() == nil {
 		select {
 		case <-s.ended:
-			return nil, fmt.Errorf("the server ended at once (%v):\n%s", s.err, in.LogTail(10))
+			return fmt.Errorf("the server ended at once (%v):\n%s", s.err, in.LogTail(10))
 		default:
 		}
-		resp, err := http.Get(in.Issuer + "/.well-known/openid-configuration")
+		resp, err := http.Get(address)
 		if err == nil {
 			_, _ = io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				return s, nil
+				return nil
 			}
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(every)
 	}
 	s.Kill()
-	return nil, ctx.Err()
+	return ctx.Err()
 }
 
 // PID is the process id.

@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -71,8 +66,8 @@ type server struct {
 	settings *pgx.ConnConfig
 	// template is a migrated database to copy. A server that is not ours has none: nobody would remove it.
 	template string
-	// alive ends the private server when it is closed; the collector would close it, were it not kept here.
-	alive io.Closer
+	// own is the private server; the collector would end it, were it not kept here.
+	own *Cluster
 }
 
 var postgresServer = sync.OnceValues(func() (*server, error) {
@@ -81,9 +76,10 @@ var postgresServer = sync.OnceValues(func() (*server, error) {
 	own := dsn == ""
 	var err error
 	if own {
-		if dsn, s.alive, err = startCluster(); err != nil {
+		if s.own, err = StartCluster(forgetful...); err != nil {
 			return nil, err
 		}
+		dsn = s.own.DSN
 	}
 	if s.settings, err = pgx.ParseConfig(dsn); err != nil || !own {
 		return s, err
@@ -143,81 +139,4 @@ func ExecPostgres(t testing.TB, dsn, statement string, args ...any) {
 	if _, err := conn.Exec(ctx, statement, args...); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// keeper runs the server until its standard input ends, which is when the test binary is gone, however it went; then it
-// stops the server and removes the directory.
-const keeper = `trap '' INT TERM HUP
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-	-c deadlock_timeout=100ms -c max_connections=200 -c shared_buffers=64MB >"$2/log" 2>&1 &
-server=$!
-cat >/dev/null
-kill -QUIT $server
-wait $server
-rm -rf "$2"`
-
-// startCluster makes a private PostgreSQL cluster that listens on a Unix socket alone, and returns its DSN.
-func startCluster() (dsn string, alive io.Closer, err error) {
-	bin, err := postgresBin()
-	if err != nil {
-		return "", nil, err
-	}
-	// Not the test's own directory: PostgreSQL refuses to run as root and its user must get there.
-	dir, err := os.MkdirTemp("/tmp", "parola-pg-")
-	if err != nil {
-		return "", nil, err
-	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", "--auth=trust",
-		"--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
-	run := exec.Command("/bin/sh", "-c", keeper, "sh", bin, dir)
-	initdb.Dir, run.Dir = dir, dir
-	if err := asPostgres(dir, initdb, run); err != nil {
-		os.RemoveAll(dir)
-		return "", nil, err
-	}
-	if out, err := initdb.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return "", nil, fmt.Errorf("initdb: %w: %s", err, out)
-	}
-	// The write end stays open as long as this process lives; nobody ever writes.
-	if alive, err = run.StdinPipe(); err != nil {
-		return "", nil, err
-	}
-	if err := run.Start(); err != nil {
-		return "", nil, err
-	}
-	dsn = fmt.Sprintf("host=%s user=postgres dbname=postgres sslmode=disable", dir)
-	return dsn, alive, waitForServer(dsn, filepath.Join(dir, "log"))
-}
-
-func waitForServer(dsn, log string) error {
-	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
-	defer stop()
-	for {
-		conn, err := pgx.Connect(ctx, dsn)
-		if err == nil {
-			return conn.Close(ctx)
-		}
-		select {
-		case <-ctx.Done():
-			said, _ := os.ReadFile(log)
-			return fmt.Errorf("%w; the server said: %s", err, said)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// postgresBin is the directory with initdb and postgres of the newest version at hand.
-func postgresBin() (string, error) {
-	if path, err := exec.LookPath("initdb"); err == nil {
-		if path, err = filepath.EvalSymlinks(path); err == nil {
-			return filepath.Dir(path), nil
-		}
-	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if len(found) == 0 {
-		return "", errNoPostgres
-	}
-	slices.Sort(found)
-	return filepath.Dir(found[len(found)-1]), nil
 }
