@@ -48,6 +48,9 @@ type App struct {
 
 // New wires the rooms on an open Base. The caller still closes the Base.
 func New(ctx context.Context, b *Base) (*App, error) {
+	if err := b.enterEpoch(ctx); err != nil {
+		return nil, err
+	}
 	a := &App{Base: b, metrics: newMetrics(b.release)}
 	c := b.config
 	pages, issuer, err := b.pages()

@@ -42,8 +42,8 @@ type Base struct {
 	log      *slog.Logger
 }
 
-// Open checks the configuration and opens the database. The schema must be current, or is brought there when
-// database.migrate is set.
+// Open checks the configuration and opens the database. The schema must be one that this release serves, or is brought
+// there when database.migrate is set.
 func Open(ctx context.Context, c Config, o Options) (*Base, error) {
 	b, err := open(ctx, c, o)
 	if err != nil {
@@ -51,8 +51,12 @@ func Open(ctx context.Context, c Config, o Options) (*Base, error) {
 	}
 	if c.Database.Migrate {
 		_, err = b.store.Migrate(ctx)
-	} else {
-		err = b.store.CheckSchema(ctx)
+	}
+	if err == nil {
+		err = b.store.CheckSchema(ctx) // of a newer release too
+	}
+	if err == nil {
+		err = b.checkEpoch(ctx)
 	}
 	if err != nil {
 		b.store.Close()

@@ -117,6 +117,9 @@ func (c Config) checkTLS(issuer *url.URL, bad func(string, ...any)) {
 }
 
 func (c Config) checkDatabase(bad func(string, ...any)) {
+	if c.Database.Epoch < 0 {
+		bad("database.epoch is %d: it begins at 0 and goes up by one after each restored backup", c.Database.Epoch)
+	}
 	switch c.Database.Driver {
 	case "sqlite":
 		if c.Database.Path == "" {

@@ -70,6 +70,9 @@ type Database struct {
 	MaxConnections int `yaml:"max_connections"`
 	// Migrate brings the schema up to date at start. Without it `parola migrate` must have been run.
 	Migrate bool `yaml:"migrate"`
+	// Epoch goes up by one after an older copy of the database was restored: everything that the copy holds of logins then
+	// ends at the next start. A database whose epoch is higher is refused.
+	Epoch int64 `yaml:"epoch"`
 }
 
 // Secrets are the root secrets. All keys are derived from Root; Previous stays readable while it is being replaced.

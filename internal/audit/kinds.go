@@ -92,6 +92,7 @@ const (
 	InputRejected      = "input.rejected"
 	SystemStart        = "system.start"
 	SystemStop         = "system.stop"
+	SystemEpoch        = "system.epoch" // an older copy was restored: what it held of logins has ended
 	SystemPanic        = "system.panic"
 	SystemClockDrift   = "system.clock_drift"
 	SystemCarrierAlarm = "system.carrier_alarm" // class C: the carrier refuses because of our account or configuration
@@ -124,7 +125,7 @@ var severities = map[string]string{
 	AdminSessionEnded: Info, AdminPasswordSet: High, AdminReveal: High, AdminAuditRead: Info,
 	KeyCreated: High, KeyActivated: High, KeyRetired: High, KeyRevoked: High, ChainBroken: High, AuditCheckpoint: Info,
 	WebhookRejected: Warning, RateLimitHit: Warning, SSRFBlocked: Warning, CSRFBlocked: Warning, InputRejected: Warning,
-	SystemStart: Info, SystemStop: Info, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
+	SystemStart: Info, SystemStop: Info, SystemEpoch: High, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
 	PersonWarned: Info, IdentityBound: Info, IdentityForgotten: High,
 	CarrierBulletin: Info, CarrierWarning: Warning, CarrierAlarm: High, CircuitOpened: High, CircuitClosed: Info,
 	AdminCarrier: High, AdminCircuit: High, FraudVerdict: High, FraudOverride: High, RatesReplaced: Info,
