@@ -94,38 +94,3 @@ func (cmd sessionEnd) Run(c *invocation) error {
 		return nil
 	})
 }
-
-type keysCommands struct {
-	List keysList `cmd:"" help:"List the keys that sign tokens, newest first."`
-}
-
-type keysList struct{ asJSON }
-
-// Help teaches.
-func (keysList) Help() string {
-	return `Only public facts are shown. A key is made when the first client needs its algorithm.
-
-Example:
-
-    parola keys list
-
-Next: the public halves are at ISSUER/jwks, as discovery says.`
-}
-
-// Run lists.
-func (cmd keysList) Run(c *invocation) error {
-	return c.withBase(func(ctx context.Context, b *app.Base) error {
-		keys, err := b.SigningKeys(ctx)
-		if err != nil {
-			return err
-		}
-		if cmd.JSON {
-			return c.printJSON(keys)
-		}
-		rows := [][]string{{"KID", "ALG", "STATE", "CREATED", "RETIRED"}}
-		for _, k := range keys {
-			rows = append(rows, []string{k.KID, k.Alg, k.State, when(k.CreatedAt), when(k.RetiredAt)})
-		}
-		return c.table(rows)
-	})
-}

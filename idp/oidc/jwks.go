@@ -1,8 +1,13 @@
 package oidc
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
 
-// JWKS serves the public signing keys. Caches may keep them for five minutes: a key is published that long before it
+	"github.com/parola-id/parola/idp/signing"
+)
+
+// JWKS serves the public signing keys. Caches may keep them for a while: a key is published longer than that before it
 // signs (KEY-03).
 func (p *Provider) JWKS(w http.ResponseWriter, r *http.Request) {
 	if !readOnly(w, r) {
@@ -19,5 +24,5 @@ func (p *Provider) JWKS(w http.ResponseWriter, r *http.Request) {
 		p.writeError(w, r, err)
 		return
 	}
-	servePublic(w, r, keys, "application/jwk-set+json", "public, max-age=300")
+	servePublic(w, r, keys, "application/jwk-set+json", fmt.Sprintf("public, max-age=%.0f", signing.CacheLife.Seconds()))
 }

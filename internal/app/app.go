@@ -74,8 +74,7 @@ func New(ctx context.Context, b *Base) (*App, error) {
 		return nil, err
 	}
 	a.metrics.registry.MustRegister(standing{circuits: a.mfa.Circuits, verdicts: a.money.guard.Verdicts})
-	if a.signer, err = signing.New(signing.Config{Keys: b.store, Secrets: b.keys, Audit: b.audit, Clock: b.clock,
-		Algs: signing.Algorithms(), Log: b.log}); err != nil {
+	if a.signer, err = b.newSigner(); err != nil {
 		return nil, err
 	}
 	if err := a.signer.Ensure(ctx, signing.ES256); err != nil {
@@ -189,8 +188,7 @@ func (a *App) Run(ctx context.Context) error {
 	background("ledger", func(ctx context.Context) error { a.money.ledger.Run(ctx); return nil })
 	background("fraud", func(ctx context.Context) error { a.money.judge.Run(ctx); return nil })
 	background("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
-	// The first RSA key takes a while to make; the first start does not wait for it.
-	background("signing keys", func(ctx context.Context) error { return a.signer.Ensure(ctx) })
+	background("signing keys", a.tendKeys)
 	grace := a.config.Server.StopWithin
 	if a.public != nil {
 		background("public listener", func(ctx context.Context) error {

@@ -43,6 +43,7 @@ func (c Config) Check() error {
 	}
 	c.checkDatabase(bad)
 	c.checkSecrets(bad)
+	c.checkKeys(bad)
 	c.checkCarriers(bad)
 	if err := c.MFA.Check(); err != nil {
 		errs = append(errs, err)

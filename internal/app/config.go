@@ -23,6 +23,7 @@ type Config struct {
 	Server    Server          `yaml:"server"`
 	Database  Database        `yaml:"database"`
 	Secrets   Secrets         `yaml:"secrets"`
+	Keys      Keys            `yaml:"keys"`
 	WhatsApp  WhatsApp        `yaml:"whatsapp"`
 	SMS       SMS             `yaml:"sms"`
 	MFA       mfa.Settings    `yaml:"mfa"`
@@ -73,13 +74,6 @@ type Database struct {
 	// Epoch goes up by one after an older copy of the database was restored: everything that the copy holds of logins then
 	// ends at the next start. A database whose epoch is higher is refused.
 	Epoch int64 `yaml:"epoch"`
-}
-
-// Secrets are the root secrets. All keys are derived from Root; Previous stays readable while it is being replaced.
-type Secrets struct {
-	// Root is at least 32 random bytes in base64.
-	Root     Secret `yaml:"root"`
-	Previous Secret `yaml:"previous"`
 }
 
 // WhatsApp is the account with Meta's Cloud API.
@@ -183,6 +177,7 @@ func Defaults() Config {
 		ServiceName: "Parola",
 		Server:      Server{Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:9090", StopWithin: 20 * time.Second},
 		Database:    Database{Driver: "sqlite", Path: "parola.db", Synchronous: "FULL", MaxConnections: 20, Migrate: true},
+		Keys:        Keys{RotateEvery: 90 * day, PublishAhead: 10 * time.Minute},
 		WhatsApp: WhatsApp{Enabled: true, BaseURL: "https://graph.facebook.com", Version: "v25.0",
 			Template: "parola_login_code"},
 		SMS:    smsDefaults(),
