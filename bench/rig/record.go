@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/parola-id/parola/bench/check"
 )
@@ -57,4 +58,36 @@ func (in *Installation) Verify(ctx context.Context, r *check.Record) error {
 		r.Chain = append(r.Chain, p.Finding+": "+p.Detail)
 	}
 	return nil
+}
+
+// Settle waits until nothing is due any more and every event has its place in the chain, or until patience is at its end:
+// what is still due then is a finding.
+func (in *Installation) Settle(ctx context.Context, patience time.Duration) error {
+	store, err := in.OpenStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	for until := time.Now().Add(patience); time.Now().Before(until); pause(ctx, 200*time.Millisecond) {
+		due, err := store.NextDue(ctx)
+		if err != nil {
+			return err
+		}
+		waiting, err := store.UnsealedEvents(ctx, 1)
+		if err != nil {
+			return err
+		}
+		if due.IsZero() && len(waiting) == 0 {
+			pause(ctx, time.Second) // receipts that are still on their way
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }

@@ -92,7 +92,7 @@ func run(ctx context.Context, o options, out io.Writer) (figures map[string]int,
 		return nil, nil, fmt.Errorf("%w\n%s", err, in.LogTail(5))
 	}
 	fmt.Fprintf(out, "%d logins in %s; waiting for the last deadlines\n", o.challenges, time.Since(began).Round(time.Second))
-	if err := s.settle(ctx); err != nil {
+	if err := in.Settle(ctx, lateness(o.passcodeLife)); err != nil {
 		return nil, nil, err
 	}
 	if err := server.Stop(); err != nil {
@@ -172,32 +172,6 @@ func (s *storm) kill(ctx context.Context, done <-chan struct{}, server **rig.Ser
 		fmt.Fprintf(out, "killed at about login %d, and started again\n", at)
 	}
 	return nil
-}
-
-// settle waits until nothing is due any more and every event has its place in the chain.
-func (s *storm) settle(ctx context.Context) error {
-	store, err := s.in.OpenStore(ctx)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	until := time.Now().Add(lateness(s.passcodeLife))
-	for time.Now().Before(until) {
-		due, err := store.NextDue(ctx)
-		if err != nil {
-			return err
-		}
-		waiting, err := store.UnsealedEvents(ctx, 1)
-		if err != nil {
-			return err
-		}
-		if due.IsZero() && len(waiting) == 0 {
-			pause(ctx, time.Second) // receipts that are still on their way
-			return ctx.Err()
-		}
-		pause(ctx, 200*time.Millisecond)
-	}
-	return nil // what is still due then is a finding
 }
 
 func (s *storm) findings(ctx context.Context) (map[string]int, []check.Finding, error) {
