@@ -30,10 +30,9 @@ USER 65532:65532
 FROM scratch AS parola
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/parola /usr/bin/parola
-# A new volume takes its owner and mode from here.
+# For SQLite: a new volume that is mounted here takes its owner and mode from it.
 COPY --from=build --chown=65532:65532 --chmod=0700 /out/data /var/lib/parola
 WORKDIR /var/lib/parola
-VOLUME /var/lib/parola
 ENV PAROLA_CONFIG=/etc/parola/parola.yaml
 USER 65532:65532
 EXPOSE 8080 9090

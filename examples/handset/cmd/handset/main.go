@@ -2,7 +2,7 @@
 //
 //	go run ./examples/handset/cmd/handset -webhook http://127.0.0.1:8080/webhooks/whatsapp -phone "Anna=+393331234567"
 //
-// Credentials that are not given are made up and printed, together with the base URLs the provider needs.
+// Credentials that are not given are made up; all are printed, together with the base URLs the provider needs.
 package main
 
 import (
@@ -83,6 +83,16 @@ func parse(args []string) (addr, verifyToken string, cfg handset.Config, err err
 	flags.StringVar(&cfg.PhoneNumberID, "phone-number-id", "106000000000001", "id of the business number")
 	flags.StringVar(&cfg.AccessToken, "access-token", "", "Meta's access token (made up when empty)")
 	flags.StringVar(&cfg.AppSecret, "app-secret", "", "Meta's app secret (made up when empty)")
+	file := func(secret *string, name, what string) {
+		flags.Func(name, "`file` with "+what, func(path string) error {
+			text, err := os.ReadFile(path)
+			*secret = strings.TrimSpace(string(text))
+			return err
+		})
+	}
+	file(&cfg.AccessToken, "access-token-file", "Meta's access token")
+	file(&cfg.AppSecret, "app-secret-file", "Meta's app secret")
+	file(&cfg.AuthToken, "auth-token-file", "Twilio's auth token")
 	flags.StringVar(&cfg.AccountSID, "account-sid", "", "Twilio's account (made up when empty)")
 	flags.StringVar(&cfg.AuthToken, "auth-token", "", "Twilio's auth token (made up when empty)")
 	flags.StringVar(&cfg.Vonage.Key, "vonage-key", "abcd1234", "Vonage's API key")
