@@ -139,6 +139,15 @@ func New(c Config) (*Service, error) {
 	return s, nil
 }
 
+// Calls is how many calls to each carrier are on their way from this node; Settings().Workers is the most (DOS-08).
+func (s *Service) Calls() map[string]int {
+	calls := make(map[string]int, len(s.lanes))
+	for carrier, lane := range s.lanes {
+		calls[carrier] = len(lane)
+	}
+	return calls
+}
+
 // Settings returns the settings in force.
 func (s *Service) Settings() Settings { return s.settings }
 

@@ -58,6 +58,12 @@ func (s *streams) enter(id string) (leave func(), ok bool) {
 	}, true
 }
 
+func (s *streams) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
+}
+
 func (s *streams) close() { s.once.Do(func() { close(s.closing) }) }
 
 // streamStatus is the live part of the passcode page: each message is the status as the page itself would show it, and

@@ -97,6 +97,9 @@ func New(c Config) (*Login, error) {
 // http.Server.RegisterOnShutdown.
 func (l *Login) Close() { l.streams.close() }
 
+// Streams is how many event streams are open on this node (DOS-08).
+func (l *Login) Streams() int { return l.streams.count() }
+
 // The paths, below BasePath. Every one takes ?r=, the ID of an AuthRequest: a reference, which proves nothing; the
 // request's own cookie proves the browser.
 const (

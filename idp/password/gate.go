@@ -23,7 +23,9 @@ func (e *BusyError) Error() string {
 type gate struct {
 	slots   *semaphore.Weighted
 	size    int64
+	running atomic.Int64 // slots taken
 	waiting atomic.Int64
+	refused atomic.Int64
 	queue   int64
 	// reserved is the part of the queue kept for people who hold a session already, so that a flood of strangers cannot
 	// keep them out (DOS-02).
@@ -41,7 +43,7 @@ func newGate(memory int64, queue int) *gate {
 func (g *gate) enter(ctx context.Context, n int64, known bool) (leave func(), err error) {
 	n = min(n, g.size)
 	if g.slots.TryAcquire(n) {
-		return func() { g.slots.Release(n) }, nil
+		return g.taken(n), nil
 	}
 	room := g.queue
 	if !known {
@@ -49,11 +51,36 @@ func (g *gate) enter(ctx context.Context, n int64, known bool) (leave func(), er
 	}
 	if g.waiting.Add(1) > room {
 		g.waiting.Add(-1)
+		g.refused.Add(1)
 		return nil, &BusyError{RetryAfter: 2 * time.Second}
 	}
 	defer g.waiting.Add(-1)
 	if err := g.slots.Acquire(ctx, n); err != nil {
 		return nil, fmt.Errorf("wait for the password gate: %w", err)
 	}
-	return func() { g.slots.Release(n) }, nil
+	return g.taken(n), nil
+}
+
+func (g *gate) taken(n int64) (leave func()) {
+	g.running.Add(n)
+	return func() {
+		g.running.Add(-n)
+		g.slots.Release(n)
+	}
+}
+
+// Load is how busy the gate in front of hashing is (DOS-01).
+type Load struct {
+	// Slots is how many hashes may run at a time; Running how many do, a costlier one counting for several.
+	Slots, Running int
+	// Queue is how many may wait; Waiting how many do. Refused is how many found it full since the start.
+	Queue, Waiting int
+	Refused        int64
+}
+
+// Load tells how busy the gate is.
+func (h *Hasher) Load() Load {
+	g := h.gate
+	return Load{Slots: int(g.size), Running: int(g.running.Load()), Queue: int(g.queue), Waiting: int(g.waiting.Load()),
+		Refused: g.refused.Load()}
 }

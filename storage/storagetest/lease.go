@@ -2,6 +2,9 @@ package storagetest
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +31,20 @@ func testLeases(t *testing.T, db Database) {
 		same(t, acquire(t, "a", noon.Add(91*time.Second)), false)
 		write(t, s, func(ctx context.Context) error { return s.ReleaseLease(ctx, "sealer", "b") })
 		same(t, acquire(t, "a", noon.Add(91*time.Second)), true)
+	})
+	t.Run("everybody can see who has which, and until when", func(t *testing.T) {
+		want := []storage.Lease{{Name: "judge", Holder: "node a", ExpiresAt: noon.Add(time.Minute)},
+			{Name: "ledger", Holder: "node b", ExpiresAt: noon.Add(time.Hour)}}
+		write(t, s, func(ctx context.Context) error {
+			for _, l := range want {
+				if held, err := s.AcquireLease(ctx, l.Name, l.Holder, noon, l.ExpiresAt); err != nil || !held {
+					return fmt.Errorf("%s: %v, %w", l.Name, held, err)
+				}
+			}
+			return nil
+		})
+		got := must(s.Leases(t.Context()))(t)
+		same(t, slices.DeleteFunc(got, func(l storage.Lease) bool { return !strings.HasPrefix(l.Holder, "node ") }), want)
 	})
 	t.Run("of eight nodes exactly one gets it", func(t *testing.T) {
 		if wins := race(t, 8, db.two(t), func(ctx context.Context, s storage.Store) (bool, error) {

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"time"
+
+	"github.com/parola-id/parola/storage"
 )
 
 // AcquireLease implements storage.Leases.
@@ -16,4 +18,10 @@ func (s *Store) AcquireLease(ctx context.Context, name, holder string, now, unti
 func (s *Store) ReleaseLease(ctx context.Context, name, holder string) error {
 	_, err := s.exec(ctx, `DELETE FROM leases WHERE name = $1 AND holder = $2`, name, holder)
 	return err
+}
+
+// Leases implements storage.Leases.
+func (s *Store) Leases(ctx context.Context) ([]storage.Lease, error) {
+	scan := func(r row) (l storage.Lease, err error) { return l, r.Scan(&l.Name, &l.Holder, timeOf(&l.ExpiresAt)) }
+	return reading(scan).all(ctx, s, `SELECT name, holder, expires_at FROM leases ORDER BY name`)
 }
