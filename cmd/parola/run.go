@@ -35,6 +35,8 @@ type commands struct {
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to this release."`
 	Conf    configCommands `cmd:"" name:"config" help:"Write and check the configuration."`
 
+	Database databaseCommands `cmd:"" help:"Carry an installation from one database to another."`
+
 	User     userCommands     `cmd:"" help:"The people who sign in."`
 	Session  sessionCommands  `cmd:"" help:"Signed-in browsers."`
 	Client   clientCommands   `cmd:"" help:"The applications that people sign in to."`

@@ -25,6 +25,8 @@ type userCommands struct {
 	Disable     userDisable     `cmd:"" help:"Keep a person out at once."`
 	Enable      userEnable      `cmd:"" help:"Let a disabled person sign in again."`
 	Import      userImport      `cmd:"" help:"Add the people of a JSON file."`
+	Export      userExport      `cmd:"" help:"Print everything that is kept of a person."`
+	Erase       userErase       `cmd:"" help:"Remove everything about a person, for ever."`
 }
 
 // passwordSource says where a password comes from. It is never an argument: those end in histories and process lists.

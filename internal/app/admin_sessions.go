@@ -49,13 +49,17 @@ func (b *Base) Sessions(ctx context.Context, nameOrID string, all bool, limit in
 	}
 	list := make([]Session, len(stored))
 	for i, s := range stored {
-		list[i] = Session{
-			ID: s.ID, PersonID: s.PersonID, Username: names[s.PersonID], AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Channel: s.Channel,
-			CreatedAt: s.CreatedAt, LastSeenAt: s.LastSeenAt, ExpiresAt: s.ExpiresAt, EndedAt: s.EndedAt,
-			EndReason: s.EndReason, UserAgent: s.UserAgent, SourceAddr: s.SourceAddr,
-		}
+		list[i] = sessionView(s, names[s.PersonID])
 	}
 	return list, nil
+}
+
+func sessionView(s storage.Session, username string) Session {
+	return Session{
+		ID: s.ID, PersonID: s.PersonID, Username: username, AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Channel: s.Channel,
+		CreatedAt: s.CreatedAt, LastSeenAt: s.LastSeenAt, ExpiresAt: s.ExpiresAt, EndedAt: s.EndedAt,
+		EndReason: s.EndReason, UserAgent: s.UserAgent, SourceAddr: s.SourceAddr,
+	}
 }
 
 // usernames finds the user names of those who hold the sessions.

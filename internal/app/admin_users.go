@@ -91,12 +91,15 @@ func (b *Base) userOf(ctx context.Context, p storage.Person) (User, error) {
 		return User{}, err
 	}
 	if found {
-		u.Phone = &Phone{
-			Number: maskedPhone(phone), VerifiedAt: phone.VerifiedAt, Failures: phone.Failures,
-			DisabledAt: phone.DisabledAt, NoWhatsAppUntil: phone.NoWhatsAppUntil, LastUsedAt: phone.LastUsedAt,
-		}
+		view := phoneView(phone)
+		u.Phone = &view
 	}
 	return u, nil
+}
+
+func phoneView(f storage.PhoneFactor) Phone {
+	return Phone{Number: maskedPhone(f), VerifiedAt: f.VerifiedAt, Failures: f.Failures, DisabledAt: f.DisabledAt,
+		NoWhatsAppUntil: f.NoWhatsAppUntil, LastUsedAt: f.LastUsedAt}
 }
 
 // RevealPhone returns the whole number of a person. The reason is written to the audit log before the number is given

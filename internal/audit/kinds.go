@@ -79,6 +79,11 @@ const (
 	AdminPasswordSet   = "admin.password.set"
 	AdminReveal        = "admin.reveal" // a whole phone number was shown
 	AdminAuditRead     = "audit.read"
+	AdminDumped        = "admin.database.dumped"
+	AdminLoaded        = "admin.database.loaded"
+	AuditPruned        = "audit.pruned"     // the beginning of the log was, or is about to be, removed
+	AccountErased      = "account.erased"   // a person was erased; the id stays as a pseudonym
+	AccountExported    = "account.exported" // everything about a person was handed out
 	KeyCreated         = "key.created"
 	KeyActivated       = "key.activated"
 	KeyRetired         = "key.retired"
@@ -125,6 +130,7 @@ var severities = map[string]string{
 	AdminSessionEnded: Info, AdminPasswordSet: High, AdminReveal: High, AdminAuditRead: Info,
 	KeyCreated: High, KeyActivated: High, KeyRetired: High, KeyRevoked: High, ChainBroken: High, AuditCheckpoint: Info,
 	WebhookRejected: Warning, RateLimitHit: Warning, SSRFBlocked: Warning, CSRFBlocked: Warning, InputRejected: Warning,
+	AdminDumped: High, AdminLoaded: High, AuditPruned: High, AccountErased: High, AccountExported: High,
 	SystemStart: Info, SystemStop: Info, SystemEpoch: High, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
 	PersonWarned: Info, IdentityBound: Info, IdentityForgotten: High,
 	CarrierBulletin: Info, CarrierWarning: Warning, CarrierAlarm: High, CircuitOpened: High, CircuitClosed: Info,

@@ -31,7 +31,7 @@ func (t *Throttle) Sends(s Send) []storage.Throttle {
 	counted := []storage.Throttle{
 		bucket(t.key("send-number-hour", s.NumberHash), time.Hour, l.SendsPerNumberHour),
 		bucket(t.key("send-number-day", s.NumberHash), day, l.SendsPerNumberDay),
-		bucket(t.key("send-person-day", s.PersonID), day, l.SendsPerNumberDay),
+		t.personSends(s.PersonID),
 		bucket(t.key("send-prefix-hour", s.Prefix), time.Hour, l.SendsPerPrefixHour),
 		bucket(t.key("send-source-hour", s.Source), time.Hour, l.SendsPerSourceHour),
 		bucket(t.key("send-client-hour", s.ClientID), time.Hour, l.SendsPerClientHour),
@@ -41,6 +41,10 @@ func (t *Throttle) Sends(s Send) []storage.Throttle {
 		counted[i].Cost = int64(max(1, s.Messages))
 	}
 	return append(counted, t.Spends(s)...)
+}
+
+func (t *Throttle) personSends(personID string) storage.Throttle {
+	return bucket(t.key("send-person-day", personID), day, t.limits.SendsPerNumberDay)
 }
 
 // Spends are the budgets in money among them; none for what costs nothing. Each channel has its own: whoever pumps SMS uses

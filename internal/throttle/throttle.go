@@ -89,6 +89,11 @@ func (t *Throttle) Tries(personID, phoneID string) []storage.Throttle {
 	}
 }
 
+// OfPerson are the buckets that this person alone draws on.
+func (t *Throttle) OfPerson(personID, phoneID string) []storage.Throttle {
+	return append(t.Tries(personID, phoneID), t.personSends(personID))
+}
+
 // PasswordTry are the budgets and buckets that one password try draws on, before it is checked. The name is the
 // canonical user name, known or not, so that both cost the same. browser is the id of a browser this person has signed
 // in with before, or empty: known browsers have a budget each, strangers share one per source and one over all sources
