@@ -119,6 +119,7 @@ var dialect = sqlstore.Dialect{
 	Clock:       "CAST((julianday('now') - 2440587.5) * 86400000 AS BIGINT)",
 	PrepareHere: true,
 	Inside:      true,
+	Together:    true,
 	Classify:    classify,
 }
 

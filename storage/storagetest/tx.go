@@ -187,6 +187,46 @@ func testTransactions(t *testing.T, db Database) {
 		}
 	})
 
+	t.Run("transactions that fail among many take nothing of the others along", func(t *testing.T) {
+		nodes := append(db.two(t), s)
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		hooks := map[string]int{}
+		people := make([]storage.Person, 90)
+		for i := range people {
+			people[i] = personRecord()
+			wg.Go(func() {
+				defer func() { _ = recover() }()
+				node := nodes[i%len(nodes)]
+				err := node.InTx(ctx, func(ctx context.Context) error {
+					if err := node.InsertPerson(ctx, people[i]); err != nil {
+						return err
+					}
+					node.AfterCommit(ctx, func() { mu.Lock(); defer mu.Unlock(); hooks[people[i].ID]++ })
+					switch i % 5 {
+					case 1:
+						return errChanged
+					case 2:
+						panic("in the middle")
+					case 3:
+						return node.InsertPerson(ctx, people[i]) // refused: it exists
+					}
+					return nil
+				})
+				if good := i%5 == 0 || i%5 == 4; good != (err == nil) {
+					t.Errorf("transaction %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		for i, p := range people {
+			_, err := s.Person(ctx, p.ID)
+			if good := i%5 == 0 || i%5 == 4; good != (err == nil) || good != (hooks[p.ID] == 1) {
+				t.Errorf("person %d: %v, %d hooks", i, err, hooks[p.ID])
+			}
+		}
+	})
+
 	t.Run("two transactions that wait for each other both succeed in the end", func(t *testing.T) {
 		a, b := seedPerson(t, s), seedPerson(t, s)
 		var wg sync.WaitGroup

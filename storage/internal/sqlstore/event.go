@@ -56,7 +56,7 @@ func (s *Store) writeLast(ctx context.Context) error {
 		return s.writeEvents(ctx)
 	}
 	return s.eachEvents(ctx, func(query string, args []any) error {
-		s.observe(verb(query))
+		s.hear(query)
 		return t.conn.Raw(func(driverConn any) error { return s.dialect.Defer(driverConn, query, clean(args)) })
 	})
 }
@@ -68,7 +68,7 @@ func (s *Store) eachEvents(ctx context.Context, write func(query string, args []
 	}
 	events := t.events
 	t.events = nil
-	for part := range parts(events) {
+	for part := range parts(events, mostEvents) {
 		args := make([]any, 0, 2*len(part))
 		for _, e := range part {
 			args = append(args, e.ID, queued(e))
@@ -164,7 +164,7 @@ func (s *Store) SealEvents(ctx context.Context, events []storage.Event) error {
 	if err := s.writeEvents(ctx); err != nil {
 		return err
 	}
-	for part := range parts(events) {
+	for part := range parts(events, s.dialect.Parameters/eventCells) {
 		ids := make([]string, len(part))
 		for i, e := range part {
 			ids[i] = e.ID
@@ -194,8 +194,7 @@ func (s *Store) unqueue(ctx context.Context, ids []string) error {
 }
 
 func (s *Store) insertEvents(ctx context.Context, events []storage.Event) error {
-	const columns = 27
-	args := make([]any, 0, columns*len(events))
+	args := make([]any, 0, eventCells*len(events))
 	for _, e := range events {
 		data := "{}"
 		if len(e.Data) > 0 {
@@ -206,7 +205,7 @@ func (s *Store) insertEvents(ctx context.Context, events []storage.Event) error 
 			e.SourceAddr, e.UserAgent, e.Channel, e.Node, e.Release, data, e.Sequence, e.PrevHash, e.Hash)
 	}
 	_, err := s.exec(ctx, `INSERT INTO events (`+eventColumns+`, sequence, prev_hash, hash) VALUES `+
-		placeholders(len(events), columns), args...)
+		placeholders(len(events), eventCells), args...)
 	return err
 }
 

@@ -145,15 +145,19 @@ func merge(waiting, placed []storage.Event, f storage.EventFilter) []storage.Eve
 	return all[:min(len(all), f.Limit)]
 }
 
-// mostEvents bounds one statement that inserts events.
-const mostEvents = 64
+const (
+	// mostEvents bounds one statement that inserts events.
+	mostEvents = 64
+	// eventCells are the parameters of a sealed event.
+	eventCells = 27
+)
 
-// parts cuts events into pieces whose lengths are powers of two, so that statements come in few texts and each database
-// prepares them once.
-func parts(events []storage.Event) iter.Seq[[]storage.Event] {
+// parts cuts events into pieces of at most that many, whose lengths are powers of two: statements then come in few texts,
+// and each database prepares them once.
+func parts(events []storage.Event, most int) iter.Seq[[]storage.Event] {
 	return func(yield func([]storage.Event) bool) {
 		for len(events) > 0 {
-			n := min(mostEvents, 1<<(bits.Len(uint(len(events)))-1))
+			n := 1 << (bits.Len(uint(min(len(events), most, mostEvents))) - 1)
 			if !yield(events[:n]) {
 				return
 			}

@@ -22,7 +22,7 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, err
 	if t.failed != nil {
 		return 0, t.abandoned()
 	}
-	s.observe(verb(query))
+	s.hear(query)
 	ctx, err := s.steady(ctx)
 	if err != nil {
 		return 0, t.fail(err)
@@ -75,7 +75,7 @@ func (q statement[T]) all(ctx context.Context, s *Store, query string, args ...a
 	case t != nil && t.failed != nil:
 		return nil, t.abandoned()
 	}
-	s.observe(verb(query))
+	s.hear(query)
 	found, err := q.read(ctx, s, t, query, clean(args))
 	if err != nil {
 		err = s.translate(err)

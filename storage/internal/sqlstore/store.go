@@ -54,6 +54,8 @@ type Dialect struct {
 	Inside bool
 	// Classify says what a driver's error means.
 	Classify func(error) Failure
+	// Together says that there is one writer, whose transactions share commits.
+	Together bool
 	// Defer, when set, hands a statement whose result nobody needs to the driver's connection, which sends it with COMMIT.
 	Defer func(driverConn any, query string, args []any) error
 }
@@ -86,6 +88,7 @@ type Store struct {
 	committed, closing  func()
 	observe             func(op string)
 	wakeups             *wakeups
+	commits             *commits // nil where transactions run side by side
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -96,15 +99,15 @@ func New(c Config) *Store {
 	if s.wait == 0 {
 		s.wait = 5 * time.Second
 	}
-	if s.observe == nil {
-		s.observe = func(string) {}
-	}
 	s.committed, s.closing = c.Committed, c.Closing
 	if s.committed == nil {
 		s.committed = func() {}
 	}
 	if s.closing == nil {
 		s.closing = func() {}
+	}
+	if c.Dialect.Together {
+		s.commits = new(commits)
 	}
 	if c.Dialect.PrepareHere {
 		s.prepared, s.preparedR = newStatements(c.Writer), newStatements(c.Reader)
@@ -116,8 +119,15 @@ func New(c Config) *Store {
 // A transaction of one is none of the other.
 func (s *Store) Unobserved() *Store {
 	quiet := *s
-	quiet.observe = func(string) {}
+	quiet.observe = nil
 	return &quiet
+}
+
+// hear tells Observe of a statement or a commit.
+func (s *Store) hear(query string) {
+	if s.observe != nil {
+		s.observe(verb(query))
+	}
 }
 
 // steady is the context that a statement runs with; see Dialect.Inside.

@@ -70,72 +70,85 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) er
 
 // try runs fn in one transaction; again says that the database wants it run once more.
 func (s *Store) try(ctx context.Context, fn func(ctx context.Context) error) (again bool, err error) {
-	t, release, err := s.begin(ctx)
+	if s.commits != nil {
+		return false, s.together(ctx, fn)
+	}
+	conn, begun, err := s.beginOn(ctx)
 	if err != nil {
 		return s.dialect.Classify(err) == Retry, err
 	}
-	defer release()
+	defer conn.Close() // a second time does nothing but say so
+	t := &tx{store: s, conn: conn, sql: begun}
 	finished := false
 	defer func() {
+		t.over.Store(true)
 		if !finished { // fn panicked, or ended its goroutine
-			t.over.Store(true)
 			t.sql.Rollback()
 		}
 	}()
-	inside := context.WithValue(ctx, txKey{s}, t)
-	if err = fn(inside); err == nil && t.failed == nil {
-		err = s.writeLast(inside)
-	}
+	err = s.inside(ctx, t, fn)
 	finished = true
 	t.over.Store(true)
+	if err != nil {
+		t.sql.Rollback() // its own error adds nothing: the connection is discarded when it is broken
+		return s.dialect.Classify(err) == Retry || t.failed != nil && s.dialect.Classify(t.failed) == Retry, err
+	}
+	s.hear("commit")
+	if err := t.sql.Commit(); err != nil {
+		return s.dialect.Classify(err) == Retry, fmt.Errorf("commit: %w", s.translate(err))
+	}
+	conn.Close()
+	s.committed()
+	for _, hook := range t.hooks {
+		hook()
+	}
+	return false, nil
+}
+
+// inside runs fn with a context that carries t, and says whether t may commit.
+func (s *Store) inside(ctx context.Context, t *tx, fn func(ctx context.Context) error) error {
+	inside := context.WithValue(ctx, txKey{s}, t)
+	err := fn(inside)
+	if err == nil && t.failed == nil {
+		err = s.writeLast(inside)
+	}
 	if err == nil {
 		err = ctx.Err() // nobody waits for the answer any more
 	}
 	if err == nil && t.failed != nil {
 		err = fmt.Errorf("commit: a statement failed before: %w", t.failed)
 	}
-	if err != nil {
-		t.sql.Rollback() // its own error adds nothing: the connection is discarded when it is broken
-		return s.dialect.Classify(err) == Retry || t.failed != nil && s.dialect.Classify(t.failed) == Retry, err
-	}
-	s.observe("commit")
-	if err := t.sql.Commit(); err != nil {
-		return s.dialect.Classify(err) == Retry, fmt.Errorf("commit: %w", s.translate(err))
-	}
-	release()
-	s.committed()
-	for _, hook := range t.hooks {
-		hook()
-	}
-	t.prepareRest(ctx)
-	return false, nil
+	return err
 }
 
-// begin waits a bounded time for a connection and begins a transaction on it. release gives the connection back and may
-// be called twice.
-func (s *Store) begin(ctx context.Context) (t *tx, release func(), err error) {
+// beginOn waits a bounded time for a connection and begins a transaction on it.
+func (s *Store) beginOn(ctx context.Context) (*sql.Conn, *sql.Tx, error) {
 	waiting, stop := context.WithTimeout(ctx, s.wait)
 	defer stop()
 	conn, err := s.writer.Conn(waiting)
 	if err != nil {
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return nil, nil, fmt.Errorf("begin transaction: no connection came free in %s; was InTx called inside another "+
-				"transaction with the context from outside it? %w", s.wait, err)
+			return nil, nil, noTurn(s.wait)
 		}
 		return nil, nil, fmt.Errorf("begin transaction: %w", err)
 	}
-	release = func() { conn.Close() } // a second Close does nothing but say so
 	steady, err := s.steady(ctx)
 	if err != nil {
-		release()
+		conn.Close()
 		return nil, nil, fmt.Errorf("begin transaction: %w", err)
 	}
 	begun, err := conn.BeginTx(steady, nil)
 	if err != nil {
-		release()
+		conn.Close()
 		return nil, nil, fmt.Errorf("begin transaction: %w", err)
 	}
-	return &tx{store: s, conn: conn, sql: begun}, release, nil
+	return conn, begun, nil
+}
+
+// noTurn is what a transaction gets that waited too long for its connection.
+func noTurn(wait time.Duration) error {
+	return fmt.Errorf("begin transaction: no connection came free in %s; was InTx called inside another transaction with "+
+		"the context from outside it? %w", wait, context.DeadlineExceeded)
 }
 
 // AfterCommit implements storage.Transactor.
