@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -324,19 +325,44 @@ func (p *Provider) Stop() { p.stop() }
 // Serve starts `parola serve` on the installation and waits until it answers.
 func (in *Installation) Serve() *Process {
 	in.t.Helper()
-	p := Start(in.t, in.environment, Program(in.t, "cmd/parola"), "--config", in.ConfigFile, "serve")
+	p := in.serve()
+	in.answers(p, in.Issuer)
+	return p
+}
+
+// ServeNodes starts n times `parola serve` on the installation, each listening on an address of its own, and waits until
+// all of them answer. At the issuer's address there is nothing until [Installation.Balance].
+func (in *Installation) ServeNodes(n int) (nodes []*Process, addresses []string) {
+	in.t.Helper()
+	port := Ports(in.t, n)
+	for i := range n {
+		nodes = append(nodes, in.serve("PAROLA_SERVER_LISTEN="+Loopback(port+i)))
+		addresses = append(addresses, "http://"+Loopback(port+i))
+	}
+	for i, p := range nodes {
+		in.answers(p, addresses[i])
+	}
+	return nodes, addresses
+}
+
+func (in *Installation) serve(environment ...string) *Process {
+	in.t.Helper()
+	return Start(in.t, slices.Concat(in.environment, environment), Program(in.t, "cmd/parola"), "--config", in.ConfigFile, "serve")
+}
+
+func (in *Installation) answers(p *Process, address string) {
+	in.t.Helper()
 	Eventually(in.t, 30*time.Second, "parola serve answers", func() bool {
 		if !p.Running() {
 			in.t.Fatalf("parola serve ended:\n%s", p.Output())
 		}
-		resp, err := http.Get(in.Issuer + "/.well-known/openid-configuration")
+		resp, err := http.Get(address + "/.well-known/openid-configuration")
 		if err != nil {
 			return false
 		}
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
-	return p
 }
 
 func encode(t testing.TB, v any) []byte {
