@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,8 +41,11 @@ type App struct {
 	// endStreams ends the event streams, which would keep a stopping server waiting.
 	endStreams func()
 
-	public, internal net.Listener
+	public, internal *connections
 }
+
+// internalConnections bound those to the listener for operators, so that probes are answered while the public one is full.
+const internalConnections = 64
 
 // New wires the rooms on an open Base. The caller still closes the Base.
 func New(ctx context.Context, b *Base) (*App, error) {
@@ -140,73 +141,55 @@ func prefixes(networks []string) ([]netip.Prefix, error) {
 func (a *App) Handler() http.Handler { return a.handler }
 
 // Listen opens the sockets of the configuration, so that a taken port is an error before anything else happens.
-func (a *App) Listen(ctx context.Context) (err error) {
-	if a.public, err = a.config.Server.listener(ctx); err != nil {
+func (a *App) Listen(ctx context.Context) error {
+	server := a.config.Server
+	public, err := server.listener(ctx)
+	if err != nil {
 		return err
 	}
-	if a.config.Server.InternalListen == "" {
+	a.public = newConnections(public, server.MaxConnections)
+	a.metrics.registry.MustRegister(a.public.metrics()...)
+	if server.InternalListen == "" {
 		return nil
 	}
-	if a.internal, err = new(net.ListenConfig).Listen(ctx, "tcp", a.config.Server.InternalListen); err != nil {
+	internal, err := new(net.ListenConfig).Listen(ctx, "tcp", server.InternalListen)
+	if err != nil {
 		a.public.Close()
 		return fmt.Errorf("listen on server.internal_listen: %w", err)
 	}
+	a.internal = newConnections(internal, internalConnections)
 	return nil
 }
 
-// Run serves until ctx ends or a part fails, and stops gracefully: readiness goes off, running requests and messages on
-// the wire finish within server.stop_within (REL-12). What is unsent stays in the database. Listen comes first, unless
-// the program serves Handler itself.
+// Run serves until ctx ends or a part fails, and stops gracefully (REL-12): readiness goes off; after server.stop_delay, in
+// which balancers notice, no more connections are taken, and running requests and messages on the wire finish within
+// server.stop_within. What is unsent stays in the database. Listen comes first, unless the program serves Handler itself.
 func (a *App) Run(ctx context.Context) error {
 	if err := a.noteStart(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	// The sealer stops last, so that the event of the stop has its place in the chain too.
-	sealing, endSealing := context.WithCancel(context.WithoutCancel(ctx))
-	sealed := make(chan struct{})
-	go func() {
-		defer close(sealed)
-		if err := a.survive(sealing, "sealer", a.sealer.Run); err != nil && sealing.Err() == nil {
-			cancel(fmt.Errorf("sealer: %w", err))
-		}
-	}()
-	defer func() { endSealing(); <-sealed }()
-	var work sync.WaitGroup
-	background := func(name string, f func(context.Context) error) {
-		work.Go(func() {
-			if err := a.survive(ctx, name, f); err != nil && ctx.Err() == nil {
-				cancel(fmt.Errorf("%s: %w", name, err))
-			}
-		})
-	}
-	background("dispatcher", a.mfa.Run)
-	background("sweeper", func(ctx context.Context) error { a.sweep(ctx); return nil })
-	background("rate cards", func(ctx context.Context) error { a.money.prices.Run(ctx); return nil })
-	background("verdicts", func(ctx context.Context) error { a.money.guard.Run(ctx); return nil })
-	background("ledger", func(ctx context.Context) error { a.money.ledger.Run(ctx); return nil })
-	background("fraud", func(ctx context.Context) error { a.money.judge.Run(ctx); return nil })
-	background("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
-	background("signing keys", a.tendKeys)
-	grace := a.config.Server.StopWithin
-	if a.public != nil {
-		background("public listener", func(ctx context.Context) error {
-			server := newServer(a.handler, a.log)
-			server.RegisterOnShutdown(a.endStreams)
-			return serve(ctx, server, a.public, grace)
-		})
-	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	// The sealer stops last, so that the event of the stop has its place in the chain too; and so does the listener for
+	// operators, which tells that the node is stopping.
+	last := a.crew(ctx, fail)
+	last.start("sealer", a.sealer.Run)
 	if a.internal != nil {
-		background("internal listener", func(ctx context.Context) error {
-			return serve(ctx, newServer(a.internalHandler(), a.log), a.internal, grace)
+		last.start("internal listener", func(ctx context.Context) error {
+			return serve(ctx, newServer(a.internalHandler(), a.log), a.internal, time.Second)
 		})
 	}
+	defer last.stop()
+	work := a.crew(ctx, fail)
+	a.startWork(work)
 	<-ctx.Done()
 	a.stopping.Store(true)
-	work.Wait()
-	a.endTraces()
 	cause := context.Cause(ctx)
+	if errors.Is(cause, context.Canceled) {
+		time.Sleep(a.config.Server.StopDelay)
+	}
+	work.stop()
+	a.endTraces()
 	a.noteStop(cause)
 	if errors.Is(cause, context.Canceled) {
 		return nil
@@ -214,38 +197,21 @@ func (a *App) Run(ctx context.Context) error {
 	return cause
 }
 
-// survive runs a worker and starts it again after a panic, ever more slowly (REL-06). The value of the panic is not
-// logged: it may hold what must not be.
-func (a *App) survive(ctx context.Context, name string, f func(context.Context) error) (err error) {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 30*time.Second) {
-		panicked := true
-		func() {
-			defer func() {
-				if panicked {
-					a.notePanic(name, recover())
-				}
-			}()
-			err = f(ctx)
-			panicked = false
-		}()
-		if !panicked {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		}
-	}
-}
-
-func (a *App) notePanic(worker string, value any) {
-	a.log.Error("worker panicked", "worker", worker, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
-	err := a.store.InTx(context.Background(), func(ctx context.Context) error {
-		return a.audit.Write(ctx, storage.Event{Kind: audit.SystemPanic, Outcome: audit.Failure, Reason: worker, ActorID: "system"})
-	})
-	if err != nil {
-		a.log.Error("record panic", "err", err)
+func (a *App) startWork(work *crew) {
+	work.start("dispatcher", a.mfa.Run)
+	work.start("sweeper", func(ctx context.Context) error { a.sweep(ctx); return nil })
+	work.start("rate cards", func(ctx context.Context) error { a.money.prices.Run(ctx); return nil })
+	work.start("verdicts", func(ctx context.Context) error { a.money.guard.Run(ctx); return nil })
+	work.start("ledger", func(ctx context.Context) error { a.money.ledger.Run(ctx); return nil })
+	work.start("fraud", func(ctx context.Context) error { a.money.judge.Run(ctx); return nil })
+	work.start("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
+	work.start("signing keys", a.tendKeys)
+	if a.public != nil {
+		work.start("public listener", func(ctx context.Context) error {
+			server := newServer(a.handler, a.log)
+			server.RegisterOnShutdown(a.endStreams)
+			return serve(ctx, server, a.public, a.config.Server.StopWithin)
+		})
 	}
 }
 

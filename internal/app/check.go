@@ -41,6 +41,7 @@ func (c Config) Check() error {
 	if c.ServiceName == "" || len([]rune(c.ServiceName)) > 40 {
 		bad("service_name must have 1 to 40 characters: people read it in messages")
 	}
+	c.checkServer(bad)
 	c.checkDatabase(bad)
 	c.checkSecrets(bad)
 	c.checkKeys(bad)

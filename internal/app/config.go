@@ -53,7 +53,12 @@ type Server struct {
 	// PProf puts the profiles of the Go runtime on the internal listener, at /debug/pprof/. They show what the process is
 	// doing, and pieces of its memory that may be secrets.
 	PProf bool `yaml:"pprof"`
-	// StopWithin is how long running requests and sends may take to finish when the server is told to stop.
+	// MaxConnections bounds the open connections of the public listener. Beyond it an idle one makes room, or newcomers wait.
+	MaxConnections int `yaml:"max_connections"`
+	// StopDelay is how long the server goes on as before when it is told to stop, but for being not ready: time for balancers
+	// to notice.
+	StopDelay time.Duration `yaml:"stop_delay"`
+	// StopWithin is how long running requests and sends may take to finish after that.
 	StopWithin time.Duration `yaml:"stop_within"`
 }
 
@@ -143,7 +148,9 @@ type Retention struct {
 	// Conversions are kept for the defence against SMS pumping, DeliveryDays for `parola delivery report`.
 	Conversions  time.Duration `yaml:"conversions"`
 	DeliveryDays time.Duration `yaml:"delivery_days"`
-	// Every is the pause between sweeps; PerRun the most records of a kind one sweep removes.
+	// Events is how long the audit log keeps them; 0 for ever. It is shortened behind a signed checkpoint, once a day.
+	Events time.Duration `yaml:"events"`
+	// Every is the pause between sweeps; PerRun the most records that one transaction of a sweep removes.
 	Every  time.Duration `yaml:"every"`
 	PerRun int           `yaml:"per_run"`
 }
@@ -175,7 +182,7 @@ func Defaults() Config {
 	const day = 24 * time.Hour
 	return Config{
 		ServiceName: "Parola",
-		Server:      Server{Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:9090", StopWithin: 20 * time.Second},
+		Server:      Server{Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:9090", MaxConnections: 4096, StopWithin: 20 * time.Second},
 		Database:    Database{Driver: "sqlite", Path: "parola.db", Synchronous: "FULL", MaxConnections: 20, Migrate: true},
 		Keys:        Keys{RotateEvery: 90 * day, PublishAhead: 10 * time.Minute},
 		WhatsApp: WhatsApp{Enabled: true, BaseURL: "https://graph.facebook.com", Version: "v25.0",
@@ -190,7 +197,7 @@ func Defaults() Config {
 		Fraud:    fraud.Defaults(),
 		Password: Password{MinLength: 10, MemoryMiB: 256, Queue: 64},
 		Retention: Retention{Challenges: day, AuthRequests: day, Sessions: 30 * day, Tokens: 7 * day,
-			Conversions: 30 * day, DeliveryDays: 400 * day, Every: time.Minute, PerRun: 1000},
+			Conversions: 30 * day, DeliveryDays: 400 * day, Events: 400 * day, Every: time.Minute, PerRun: 1000},
 		Tracing: Tracing{SampleRatio: 1},
 		Log:     Log{Level: "info", Format: "json", Requests: "debug"},
 	}

@@ -24,8 +24,11 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		Protocols:         protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// A client that opens streams only to reset them is sent away by net/http itself. A connection holds at most one
+		// largest webhook in memory.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100, MaxReceiveBufferPerConnection: 1 << 20,
+			MaxReceiveBufferPerStream: 64 << 10, WriteByteTimeout: 30 * time.Second},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -51,7 +54,8 @@ func (s Server) listener(ctx context.Context) (net.Listener, error) {
 }
 
 // serve answers until ctx ends and then lets running requests finish within grace.
-func serve(ctx context.Context, srv *http.Server, l net.Listener, grace time.Duration) error {
+func serve(ctx context.Context, srv *http.Server, l *connections, grace time.Duration) error {
+	srv.ConnState = l.track
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {

@@ -1,0 +1,152 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+)
+
+// crowd is a server with few connections.
+type crowd struct {
+	t       *testing.T
+	places  *connections
+	address string
+	tls     *tls.Config
+	// hold keeps requests for /slow until it is closed.
+	hold chan struct{}
+}
+
+func newCrowd(t *testing.T, most int, secure bool) *crowd {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &crowd{t: t, address: l.Addr().String(), hold: make(chan struct{})}
+	if secure {
+		like := httptest.NewUnstartedServer(nil)
+		like.StartTLS()
+		certificate := like.TLS.Certificates[0]
+		like.Close()
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}})
+		c.tls = &tls.Config{InsecureSkipVerify: true}
+	}
+	c.places = newConnections(l, most)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-c.hold
+		}
+		_, _ = io.WriteString(w, "here") // the client may have gone
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx, newServer(handler, slog.New(slog.DiscardHandler)), c.places, time.Second) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for end := time.Now().Add(5 * time.Second); c.places.count() > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d connections are counted after the end", c.places.count())
+			}
+		}
+	})
+	return c
+}
+
+// caller is one connection.
+type caller struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (c *crowd) dial() *caller {
+	c.t.Helper()
+	conn, err := net.Dial("tcp", c.address)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if c.tls != nil {
+		conn = tls.Client(conn, c.tls)
+	}
+	c.t.Cleanup(func() { conn.Close() })
+	return &caller{conn, bufio.NewReader(conn)}
+}
+
+// ask sends a request and reads the answer, if it comes in time.
+func (c *caller) ask(path string, within time.Duration) error {
+	_ = c.SetDeadline(time.Now().Add(within))
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return err
+}
+
+func TestDOS08_TheLongestIdleConnectionMakesRoom(t *testing.T) {
+	for name, secure := range map[string]bool{"http": false, "https": true} {
+		t.Run(name, func(t *testing.T) {
+			c := newCrowd(t, 2, secure)
+			first, second, third := c.dial(), c.dial(), c.dial()
+			for _, each := range []*caller{first, second, third} {
+				if err := each.ask("/", 5*time.Second); err != nil {
+					t.Fatalf("not answered: %v", err)
+				}
+			}
+			if err := first.ask("/", 5*time.Second); err == nil {
+				t.Error("the longest idle connection is still open")
+			}
+			for who, each := range map[string]*caller{"the second": second, "the newcomer": third} {
+				if err := each.ask("/", 5*time.Second); err != nil {
+					t.Errorf("%s lost its connection: %v", who, err)
+				}
+			}
+		})
+	}
+}
+
+func TestDOS08_WhoFindsEverybodyBusyWaits(t *testing.T) {
+	c := newCrowd(t, 2, false)
+	busy, late := []*caller{c.dial(), c.dial()}, c.dial()
+	answered := make(chan error, len(busy))
+	for _, each := range busy {
+		go func() { answered <- each.ask("/slow", 10*time.Second) }()
+	}
+	for c.places.count() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := late.ask("/", 100*time.Millisecond); !isTimeout(err) {
+		t.Errorf("answered although all places were taken: %v", err)
+	}
+	close(c.hold)
+	for range busy {
+		if err := <-answered; err != nil {
+			t.Errorf("a running request suffered: %v", err)
+		}
+	}
+	_ = late.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := http.ReadResponse(late.in, nil); err != nil {
+		t.Errorf("not answered once there was room: %v", err)
+	}
+	if n := c.places.count(); n > 2 {
+		t.Errorf("%d connections of 2 are open", n)
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
