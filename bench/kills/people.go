@@ -27,6 +27,7 @@ const (
 	overtaken = "the passcode was no longer good"
 	cutOff    = "cut off by a restart, and told to begin again"
 	tired     = "gave up after a minute"
+	unseen    = "the answer with the AuthCode was lost, and the person begins again"
 	lost      = "the answer with the tokens was lost, and the family with it"
 )
 
@@ -114,7 +115,7 @@ func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.L
 			}
 			continue
 		case !l.Has("passcode"):
-			return nil, overtaken, nil
+			return nil, over(l), nil
 		}
 		tried = passcode
 		if err := l.Submit(ctx, "passcode", url.Values{"passcode": {passcode}}); err != nil {
@@ -129,6 +130,14 @@ func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.L
 		return nil, noMessage, nil
 	}
 	return nil, overtaken, nil
+}
+
+// over is what a login without a form came to: an AuthRequest is answered once, and its answer may have been lost.
+func over(l *rig.Login) string {
+	if l.Page.Path == "/authorize/resume" && l.PutOff > 0 {
+		return unseen
+	}
+	return overtaken
 }
 
 // newest is the passcode of the newest message since a time.
@@ -205,15 +214,16 @@ func (k *killer) stillSignedIn(ctx context.Context, p rig.Person, l *rig.Login) 
 	if err != nil {
 		return err
 	}
-	before := l.AuthCode
+	before, putOff := l.AuthCode, l.PutOff
 	l.Page = page
 	if err := l.Reload(ctx); err != nil {
 		return err
 	}
-	if l.AuthCode == "" || l.AuthCode == before {
+	switch {
+	case l.AuthCode != "" && l.AuthCode != before:
+		k.witness.AuthCode(p.ID, l.AuthCode)
+	case l.PutOff == putOff:
 		k.finds("what was told is kept", "%s had signed in, and is asked again: %s %s", p.Username, l.Error, l.Page.Path)
-		return nil
 	}
-	k.witness.AuthCode(p.ID, l.AuthCode)
 	return nil
 }
