@@ -74,7 +74,6 @@ func New(ctx context.Context, b *Base) (*App, error) {
 		Settings: c.MFA, Hooks: a.metrics.hooks(), Tracer: a.tracer, Log: b.log}); err != nil {
 		return nil, err
 	}
-	a.metrics.registry.MustRegister(standing{circuits: a.mfa.Circuits, verdicts: a.money.guard.Verdicts})
 	if a.signer, err = b.newSigner(); err != nil {
 		return nil, err
 	}
@@ -101,6 +100,9 @@ func New(ctx context.Context, b *Base) (*App, error) {
 		return nil, err
 	}
 	a.endStreams = journey.Close
+	a.metrics.registry.MustRegister(standing{circuits: a.mfa.Circuits, verdicts: a.money.guard.Verdicts, gate: b.hasher.Load,
+		pools: b.store.Pools, calls: a.mfa.Calls, workers: c.MFA.Workers, streams: journey.Streams, database: quiet,
+		node: b.node, clock: b.clock, log: b.log})
 	a.handler, err = idp.New(idp.Config{Issuer: c.Issuer, OIDC: provider, Login: journey, Templates: pages,
 		Webhooks: carriers.webhooks(a.mfa), TrustedProxies: proxies, Store: b.store, Audit: b.audit, Throttle: b.throttle,
 		Clock: b.clock, Observe: a.observe(), Tracer: a.tracer, AcceptTraceparent: c.Tracing.AcceptTraceparent, Log: b.log})

@@ -32,6 +32,7 @@ type metrics struct {
 	arrival   *prometheus.HistogramVec
 	drift     prometheus.Gauge
 	spans     *prometheus.CounterVec
+	behind    *prometheus.GaugeVec
 }
 
 func newMetrics(release string) *metrics {
@@ -82,19 +83,33 @@ func newMetrics(release string) *metrics {
 		spans: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "parola_spans_total", Help: "Spans of traces that the collector took, and that were lost.",
 		}, []string{"outcome"}),
+		behind: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "parola_sweep_behind", Help: "1 while more has ended of a kind than the last sweep of this node removed.",
+		}, []string{"kind"}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "parola_build_info", Help: "Always 1; the label names the release.", ConstLabels: prometheus.Labels{"version": release},
 	})
 	info.Set(1)
 	m.registry.MustRegister(m.requests, m.sends, m.receipts, m.passcodes, m.fallbacks, m.alarms, m.webhooks, m.swept, m.messages,
-		m.spent, m.saved, m.arrival, m.drift, m.spans, info,
+		m.spent, m.saved, m.arrival, m.drift, m.spans, m.behind, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
+// handler serves them. A scrape asks the database a few questions: not many at a time, and not for long.
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}
+
+// sweptSome counts what a sweep removed of a kind, and says whether it may have left something.
+func (m *metrics) sweptSome(kind storage.Sweepable, removed int, full bool) {
+	m.swept.WithLabelValues(string(kind)).Add(float64(removed))
+	behind := 0.0
+	if full {
+		behind = 1
+	}
+	m.behind.WithLabelValues(string(kind)).Set(behind)
 }
 
 // observe counts a request under the route that answered it, never under the path that was asked for: strangers choose
@@ -140,41 +155,5 @@ func (m *metrics) counted(days []storage.DeliveryDay) {
 				}
 			}
 		}
-	}
-}
-
-// standing tells what holds at the moment of a scrape: open circuits and verdicts.
-type standing struct {
-	circuits func() []storage.Circuit
-	verdicts func() []storage.Verdict
-}
-
-var (
-	circuitDesc = prometheus.NewDesc("parola_circuit_open", "1 for each circuit that is open or held.", []string{"circuit", "state"}, nil)
-	verdictDesc = prometheus.NewDesc("parola_sms_verdicts", "Number prefixes with a verdict of the defence against SMS pumping.", []string{"edge", "state"}, nil)
-)
-
-// Describe implements prometheus.Collector.
-func (standing) Describe(ch chan<- *prometheus.Desc) { ch <- circuitDesc; ch <- verdictDesc }
-
-// Collect implements prometheus.Collector.
-func (s standing) Collect(ch chan<- prometheus.Metric) {
-	for _, c := range s.circuits() {
-		state := "open"
-		if c.Held {
-			state = "held"
-		}
-		ch <- prometheus.MustNewConstMetric(circuitDesc, prometheus.GaugeValue, 1, c.Name, state)
-	}
-	counts := map[[2]string]int{}
-	for _, v := range s.verdicts() {
-		state := string(v.State)
-		if v.Override != "" {
-			state = string(v.Override)
-		}
-		counts[[2]string{v.Edge, state}]++
-	}
-	for labels, n := range counts {
-		ch <- prometheus.MustNewConstMetric(verdictDesc, prometheus.GaugeValue, float64(n), labels[0], labels[1])
 	}
 }
