@@ -42,7 +42,7 @@ var secondRelease = []written{
 	{"delivery_days", "day, country, channel, carrier, language, sent, delivered, read, failed, verified, spent, saved, fell_back, to_delivered, to_verified",
 		"'2026-03-1#', 'IT', 'sms', 'twilio', 'it', 9, 8, 0, 1, 7, 100, -5, '{}', '{}', '{}'"},
 	{"cursors", "name, position", "'reader #', 3"},
-	{"rate_cards", "carrier, valid_from, currency, prices, loaded_at", `'twilio', '2026-03-1#', 'EUR', '{"*":1200}', 1000`},
+	{"rate_cards", "carrier, valid_from, currency, prices, loaded_at", `'twilio', '2026-03-1#', 'EUR', '{"*":"0.12"}', 1000`},
 	{"signing_keys", "kid, alg, state, public, sealed, created_at, activated_at, retired_at", "'kid#', 'ES256', 'retired', NULL, NULL, 1000, 1000, 2000"},
 	{"events", "id, version, at, kind, outcome, reason, severity, person_id, actor_id, client_id, session_id, auth_request_id, grant_id, challenge_id, delivery_id, jti, correlation_id, trace_id, source_addr, user_agent, channel, node, release, data",
 		"'e#', 1, 1000, 'authn.otp.sent', 'success', '', 'info', 'p#', '', 'shop#', '', 'a#', '', 'c#', 'd#', '', 'x', '', '192.0.2.1', 'ua', 'whatsapp', 'n', 'v0', '{}'"},

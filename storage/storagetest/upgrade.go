@@ -118,17 +118,23 @@ func RunUpgrade(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec func
 	same(t, must(s.Delivery(ctx, "d3"))(t), late)
 }
 
-// RunSideBySide has the release before and this one work on one database (REL-10): rows of the second release in every
-// table, this release's schema, and then the statements of both on the rows of both.
-func RunSideBySide(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec func(t testing.TB, statement string, args ...any)) {
-	ctx := context.Background()
-	s := open(t)
-	if _, err := s.MigrateTo(ctx, 2); err != nil {
+// FormerRelease makes an empty database one of the second release, with a row in every table.
+func FormerRelease(t testing.TB, s *sqlstore.Store, exec func(t testing.TB, statement string, args ...any)) {
+	t.Helper()
+	if _, err := s.MigrateTo(context.Background(), 2); err != nil {
 		t.Fatal(err)
 	}
 	for _, w := range secondRelease {
 		exec(t, w.insert("1"))
 	}
+}
+
+// RunSideBySide has the release before and this one work on one database (REL-10): rows of the second release in every
+// table, this release's schema, and then the statements of both on the rows of both.
+func RunSideBySide(t *testing.T, open func(t testing.TB) *sqlstore.Store, exec func(t testing.TB, statement string, args ...any)) {
+	ctx := context.Background()
+	s := open(t)
+	FormerRelease(t, s, exec)
 	if versions, err := s.Migrate(ctx); err != nil || len(versions) == 0 || versions[0] != 3 {
 		t.Fatalf("applied %v: %v", versions, err)
 	}
