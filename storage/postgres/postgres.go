@@ -73,7 +73,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	db.SetMaxIdleConns(c.Connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	store := sqlstore.New(sqlstore.Config{Writer: db, Reader: db, Dialect: dialect, Wait: c.Wait, Observe: c.Observe,
-		Broadcast: broadcast(db), Hear: newEar(settings, c.Log).hear})
+		Broadcast: broadcast(db), Hear: newListener(settings, c.Log).hear})
 	if err := store.Ping(ctx); err != nil {
 		store.Close()
 		return nil, fmt.Errorf("open PostgreSQL database: %w", err)

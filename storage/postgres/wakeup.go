@@ -3,20 +3,22 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/parola-id/parola/storage/internal/sqlstore"
 )
 
 const (
 	// wakeupChannel is what NOTIFY and LISTEN name. It belongs to one database of the server.
 	wakeupChannel = "parola_wakeups"
-	// quietFor is how long nothing may be heard before the connection is asked for a sign of life: a partition closes none.
-	quietFor = 5 * time.Second
-	// answerWithin bounds connecting and that sign of life.
+	notify        = "SELECT pg_notify('" + wakeupChannel + "', $1)"
+	// answerWithin bounds connecting, and the answer to a greeting: a partition closes no connection.
 	answerWithin = 3 * time.Second
 	// Between two attempts to connect there is a pause; all nodes lost their connections at the same moment.
 	shortestPause, longestPause = 50 * time.Millisecond, time.Second
@@ -26,39 +28,38 @@ const (
 // of all logins wait for each other.
 func broadcast(db *sql.DB) func(ctx context.Context, text string) error {
 	return func(ctx context.Context, text string) error {
-		_, err := db.ExecContext(ctx, "SELECT pg_notify('"+wakeupChannel+"', $1)", text)
+		_, err := db.ExecContext(ctx, notify, text)
 		return err
 	}
 }
 
-// ear hears what is broadcast, on one connection of its own outside the pool.
-type ear struct {
+// listener hears what is broadcast, on one connection of its own outside the pool.
+type listener struct {
 	settings *pgx.ConnConfig
 	log      *slog.Logger
 }
 
-func newEar(settings *pgx.ConnConfig, log *slog.Logger) *ear {
+func newListener(settings *pgx.ConnConfig, log *slog.Logger) *listener {
 	own := settings.Copy()
 	own.RuntimeParams["application_name"] = "parola wake-ups" // to tell it from the pool's in pg_stat_activity
-	return &ear{settings: own, log: log}
+	return &listener{settings: own, log: log}
 }
 
 // hear connects again and again until ctx ends. After each time that nothing was heard, anything may have been missed.
-func (e *ear) hear(ctx context.Context, heard func(text string), missed func()) {
+func (l *listener) hear(ctx context.Context, e sqlstore.Ear) {
 	pause, deaf := shortestPause, false
 	for {
-		err := e.listen(ctx, heard, func() {
+		err := l.listen(ctx, e, func() {
 			if deaf {
-				e.log.Info("wake-ups of other nodes are heard again")
+				l.log.Info("wake-ups of other nodes are heard again")
 			}
 			pause, deaf = shortestPause, false
-			missed()
 		})
 		if ctx.Err() != nil {
 			return
 		}
 		if !deaf {
-			e.log.Warn("wake-ups of other nodes are not heard: what they change is noticed by polling until the connection is back", "err", err)
+			l.log.Warn("wake-ups of other nodes are not heard: what they change is noticed by polling until the connection is back", "err", err)
 			deaf = true
 		}
 		wait := time.NewTimer(pause/2 + rand.N(pause/2))
@@ -73,10 +74,8 @@ func (e *ear) hear(ctx context.Context, heard func(text string), missed func()) 
 }
 
 // listen hears on one connection until it breaks.
-func (e *ear) listen(ctx context.Context, heard func(text string), listening func()) error {
-	begin, stop := context.WithTimeout(ctx, answerWithin)
-	defer stop()
-	conn, err := pgx.ConnectConfig(begin, e.settings)
+func (l *listener) listen(ctx context.Context, e sqlstore.Ear, listening func()) error {
+	conn, err := l.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -85,31 +84,53 @@ func (e *ear) listen(ctx context.Context, heard func(text string), listening fun
 		defer stop()
 		_ = conn.Close(closing)
 	}()
-	if _, err := conn.Exec(begin, "LISTEN "+wakeupChannel); err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
 	listening()
+	e.Missed()
 	for {
-		waiting, stop := context.WithTimeout(ctx, quietFor)
-		n, err := conn.WaitForNotification(waiting)
-		quiet := err != nil && waiting.Err() != nil && ctx.Err() == nil
-		stop()
-		switch {
-		case err == nil:
-			heard(n.Payload)
-		case !quiet:
+		if err := greet(ctx, conn, e.Greeting); err != nil {
+			return fmt.Errorf("greet: %w", err)
+		}
+		if err := hearUntil(ctx, conn, e); err != nil {
 			return fmt.Errorf("wait for a notification: %w", err)
-		default:
-			if err := ping(ctx, conn); err != nil {
-				return fmt.Errorf("ask for a sign of life: %w", err)
-			}
 		}
 	}
 }
 
-// ping keeps what is notified meanwhile for the next wait.
-func ping(ctx context.Context, conn *pgx.Conn) error {
+func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
 	soon, stop := context.WithTimeout(ctx, answerWithin)
 	defer stop()
-	return conn.Ping(soon)
+	conn, err := pgx.ConnectConfig(soon, l.settings)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(soon, "LISTEN "+wakeupChannel); err != nil {
+		_ = conn.Close(soon)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// greet keeps what is notified meanwhile for the next wait.
+func greet(ctx context.Context, conn *pgx.Conn, greeting string) error {
+	soon, stop := context.WithTimeout(ctx, answerWithin)
+	defer stop()
+	_, err := conn.Exec(soon, notify, greeting)
+	return err
+}
+
+// hearUntil hears until it is time for a greeting.
+func hearUntil(ctx context.Context, conn *pgx.Conn, e sqlstore.Ear) error {
+	waiting, stop := context.WithTimeout(ctx, e.GreetEvery)
+	defer stop()
+	for {
+		n, err := conn.WaitForNotification(waiting)
+		switch {
+		case err == nil:
+			e.Heard(n.Payload)
+		case errors.Is(waiting.Err(), context.DeadlineExceeded) && ctx.Err() == nil && !conn.IsClosed():
+			return nil
+		default:
+			return err
+		}
+	}
 }

@@ -70,10 +70,9 @@ type Config struct {
 	// Committed, when set, is called after every commit, and Closing before the pools are closed: for what a driver does
 	// beside them.
 	Committed, Closing func()
-	// Broadcast, when set, hands a text to every node that hears; it may fail. Hear, when set, calls heard for each such
-	// text, and missed when it cannot tell what it did not hear, first when it begins; it returns when ctx ends.
+	// Broadcast, when set, hands a text to every node that hears; it may fail. Hear, when set, is an Ear until ctx ends.
 	Broadcast func(ctx context.Context, text string) error
-	Hear      func(ctx context.Context, heard func(text string), missed func())
+	Hear      func(ctx context.Context, e Ear)
 	// Observe, when set, hears of every statement by its lower-case verb (select, insert, update, delete) and of every
 	// commit ("commit"). It is called on the goroutine that ran it.
 	Observe func(op string)

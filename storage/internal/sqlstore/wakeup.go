@@ -13,9 +13,11 @@ import (
 const (
 	// tellEvery is how long wake-ups for other nodes are collected after some have been told: on PostgreSQL each telling is
 	// a commit of its own and wakes a process per node, whereas a person notices no delay of this length.
-	tellEvery = 20 * time.Millisecond
+	tellEvery = 50 * time.Millisecond
 	// tellWithin bounds one telling. What could not be told is dropped: the others look by themselves too.
 	tellWithin = 2 * time.Second
+	// greetEvery is how often a node that hears says that it is there, and goneAfter how long after that others believe it.
+	greetEvery, goneAfter = 2 * time.Second, 5 * time.Second
 	// mostTold is how many wake-ups of a topic travel one by one, and how many topics' go into a text: 150 ids of ours
 	// stay well below the 8000 bytes that PostgreSQL allows.
 	mostTold = 150
@@ -25,7 +27,7 @@ const (
 type wakeups struct {
 	node      string // whose texts are our own echo
 	broadcast func(ctx context.Context, text string) error
-	hear      func(ctx context.Context, heard func(text string), missed func())
+	hear      func(ctx context.Context, e Ear)
 
 	// flush is closed to have what is collected told without delay; ending ends hear.
 	flush   chan struct{}
@@ -38,7 +40,10 @@ type wakeups struct {
 	hearing   bool
 	telling   bool
 	closed    bool
-	untold    map[storage.Wakeup]bool
+	// company is when another node was last heard of, and echo when this one heard itself: whoever hears, and nobody but
+	// itself, has nobody to tell.
+	company, echo time.Time
+	untold        map[storage.Wakeup]bool
 }
 
 func newWakeups(c Config) *wakeups {
@@ -71,7 +76,9 @@ func (u *wakeups) listen(heard func(storage.Wakeup)) (stop func()) {
 	if u.hear != nil && !u.hearing && !u.closed {
 		u.hearing = true
 		u.working.Go(func() {
-			u.hear(u.ending, u.receive, func() { u.deliver(storage.Wakeup{Topic: storage.Anything}) })
+			u.hear(u.ending, Ear{
+				Heard: u.receive, Missed: u.missed, Greeting: u.encode(nil), GreetEvery: greetEvery,
+			})
 		})
 	}
 	return func() {
@@ -79,6 +86,14 @@ func (u *wakeups) listen(heard func(storage.Wakeup)) (stop func()) {
 		defer u.mu.Unlock()
 		u.listeners = slices.DeleteFunc(slices.Clone(u.listeners), func(l *func(storage.Wakeup)) bool { return l == one })
 	}
+}
+
+// missed is when hearing begins: there may be others, and they may have said anything.
+func (u *wakeups) missed() {
+	u.mu.Lock()
+	u.company = time.Now()
+	u.mu.Unlock()
+	u.deliver(storage.Wakeup{Topic: storage.Anything})
 }
 
 func (u *wakeups) deliver(w storage.Wakeup) {
@@ -97,7 +112,7 @@ func (u *wakeups) wake(w storage.Wakeup) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.closed {
+	if u.closed || u.alone() {
 		return
 	}
 	if len(u.untold) < mostTold {
@@ -109,6 +124,11 @@ func (u *wakeups) wake(w storage.Wakeup) {
 		u.telling = true
 		u.working.Go(u.tell)
 	}
+}
+
+// alone says whether nobody else would hear. The time is the machine's: no decision of a login hangs on it.
+func (u *wakeups) alone() bool {
+	return u.hearing && time.Since(u.echo) < goneAfter && time.Since(u.company) > goneAfter
 }
 
 // tell tells what has been collected until nothing more is.
@@ -134,10 +154,22 @@ func (u *wakeups) tell() {
 	}
 }
 
-// telegram is how wake-ups travel.
+// Ear is what a driver needs to hear the other nodes.
+type Ear struct {
+	// Heard takes each text that was broadcast; Missed is called when others may have said what was not heard, and first when
+	// hearing begins.
+	Heard  func(text string)
+	Missed func()
+	// Greeting is to be broadcast when hearing begins and every GreetEvery after that. It also is the sign of life by which a
+	// dead connection is noticed.
+	Greeting   string
+	GreetEvery time.Duration
+}
+
+// telegram is how wake-ups travel. One without any is a greeting.
 type telegram struct {
 	From    string      `json:"from"`
-	Wakeups [][2]string `json:"wake"` // topic and subject
+	Wakeups [][2]string `json:"wake,omitempty"` // topic and subject
 }
 
 func (u *wakeups) encode(told map[storage.Wakeup]bool) string {
@@ -152,7 +184,17 @@ func (u *wakeups) encode(told map[storage.Wakeup]bool) string {
 // text: one that is not ours does no more than make nodes look.
 func (u *wakeups) receive(text string) {
 	var t telegram
-	if json.Unmarshal([]byte(text), &t) != nil || t.From == u.node {
+	if json.Unmarshal([]byte(text), &t) != nil {
+		return
+	}
+	u.mu.Lock()
+	if t.From == u.node {
+		u.echo = time.Now()
+	} else {
+		u.company = time.Now()
+	}
+	u.mu.Unlock()
+	if t.From == u.node {
 		return
 	}
 	for _, w := range t.Wakeups {
