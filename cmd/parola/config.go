@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -32,9 +31,9 @@ func (c *invocation) configPath() (path string, named bool) {
 	return defaultConfig, false
 }
 
-// loadConfig reads file, environment and secrets' files. It does not judge the result; app.Open does.
+// loadConfig reads file and environment, and gets the secrets. It does not judge the result; app.Open does.
 func (c *invocation) loadConfig() (app.Config, error) {
-	config, private, err := c.load(readSecret)
+	config, private, err := c.load(app.Source{ReadSecret: readSecret, RunSecret: c.runSecret})
 	if err == nil && !private {
 		path, _ := c.configPath()
 		err = fmt.Errorf("%s holds secrets and every user of this machine can read or change it: run chmod o-rwx %s", path, path)
@@ -42,16 +41,19 @@ func (c *invocation) loadConfig() (app.Config, error) {
 	return config, err
 }
 
-// loadWithout is loadConfig for a command that needs no secret: it reads none of their files.
+// loadWithout is loadConfig for a command that needs no secret: it looks for none of them.
 func (c *invocation) loadWithout() (app.Config, error) {
-	config, _, err := c.load(func(string) (string, error) { return "", nil })
+	none := func() (string, error) { return "", nil }
+	config, _, err := c.load(app.Source{
+		ReadSecret: func(string) (string, error) { return none() }, RunSecret: func([]string) (string, error) { return none() },
+	})
 	return config, err
 }
 
-// load reads the configuration and says whether the file keeps what secrets it has.
-func (c *invocation) load(readSecret func(string) (string, error)) (config app.Config, kept bool, err error) {
+// load reads the configuration and says whether the file keeps what secrets it has. The source is where secrets are.
+func (c *invocation) load(source app.Source) (config app.Config, kept bool, err error) {
 	path, named := c.configPath()
-	document, private, err := readFile(path)
+	document, mode, err := readFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !named && c.configuredByEnvironment():
 		document = nil
@@ -59,14 +61,14 @@ func (c *invocation) load(readSecret func(string) (string, error)) (config app.C
 		return app.Config{}, false, fmt.Errorf("there is no %s: `parola config init` writes one, --config names another", path)
 	case err != nil:
 		return app.Config{}, false, fmt.Errorf("read configuration: %w", err)
+	case mode&writableByAll != 0:
+		return app.Config{}, false, fmt.Errorf("every user of this machine can change %s: run chmod o-w %s", path, path)
 	}
-	config, err = app.Load(app.Defaults(), document, app.Source{
-		LookupEnv: c.LookupEnv, Environ: c.Environ, ReadSecret: readSecret,
-	})
-	if err != nil {
+	source.LookupEnv, source.Environ = c.LookupEnv, c.Environ
+	if config, err = app.Load(app.Defaults(), document, source); err != nil {
 		return app.Config{}, false, fmt.Errorf("%s: %w", path, err)
 	}
-	return config, document == nil || private || !app.HoldsSecrets(document), nil
+	return config, document == nil || mode&openToAll == 0 || !app.HoldsSecrets(document), nil
 }
 
 func (c *invocation) configuredByEnvironment() bool {
@@ -76,36 +78,6 @@ func (c *invocation) configuredByEnvironment() bool {
 		}
 	}
 	return false
-}
-
-// readFile reads a small file and says whether others than its owner and group are kept out.
-func readFile(path string) (content []byte, private bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, false, err
-	}
-	defer f.Close()
-	info, err := f.Stat() // of what is open, which a rename cannot exchange
-	if err != nil {
-		return nil, false, err
-	}
-	content, err = io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err == nil && len(content) > maxConfig {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxConfig)
-	}
-	return content, info.Mode().Perm()&0o007 == 0, err
-}
-
-// readSecret reads a secret's file and refuses one that is open to every user of the machine (KEY-07).
-func readSecret(path string) (string, error) {
-	content, private, err := readFile(path)
-	if err != nil {
-		return "", err
-	}
-	if !private {
-		return "", fmt.Errorf("%s holds a secret and every user of this machine can read or change it: run chmod o-rwx %s", path, path)
-	}
-	return string(content), nil
 }
 
 // options is what this program tells internal/app beside the configuration. Diagnostics go to stderr.

@@ -26,7 +26,7 @@ func (b *Base) auditKey() ed25519.PrivateKey {
 // auditPublicKeys are those of the current root secret and of the one before.
 func (b *Base) auditPublicKeys() []ed25519.PublicKey {
 	keys := []ed25519.PublicKey{b.auditKey().Public().(ed25519.PublicKey)}
-	for _, seed := range b.keys.PreviousBytes(secret.Audit) {
+	for _, seed := range b.keys.OtherBytes(secret.Audit) {
 		keys = append(keys, ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
 	}
 	return keys

@@ -288,10 +288,10 @@ func (b *Base) plainly(err error) error {
 
 // discreet hides our secrets and whole numbers in what a carrier wrote: it may quote what it was sent, also escaped in a URL.
 func (b *Base) discreet(text string) string {
-	for _, secret := range b.config.outsideSecrets() {
+	for _, secret := range b.config.allSecrets() {
 		for _, form := range []string{secret.Reveal(), url.QueryEscape(secret.Reveal())} {
 			if form != "" {
-				text = strings.ReplaceAll(text, form, "********")
+				text = strings.ReplaceAll(text, form, masked)
 			}
 		}
 	}

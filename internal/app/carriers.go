@@ -133,7 +133,7 @@ func standIn(address string) []string {
 // to make one up, and from the one before while it is being replaced.
 func (b *Base) callbackSecrets(carrier string) []string {
 	var secrets []string
-	for _, key := range append([][]byte{b.keys.Bytes(secret.Callback)}, b.keys.PreviousBytes(secret.Callback)...) {
+	for _, key := range append([][]byte{b.keys.Bytes(secret.Callback)}, b.keys.OtherBytes(secret.Callback)...) {
 		mac := hmac.New(sha256.New, key)
 		mac.Write([]byte(carrier))
 		secrets = append(secrets, hex.EncodeToString(mac.Sum(nil)))

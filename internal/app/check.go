@@ -1,7 +1,6 @@
 package app
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/internal/fraud"
-	"github.com/parola-id/parola/internal/secret"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
 )
@@ -140,85 +138,6 @@ func (c Config) checkDatabase(bad func(string, ...any)) {
 	default:
 		bad("database.driver is %q: set sqlite or postgres", c.Database.Driver)
 	}
-}
-
-// Root decodes a root secret.
-func (s Secret) rootBytes() ([]byte, error) {
-	text := strings.TrimSpace(s.value)
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		if b, err = base64.RawURLEncoding.DecodeString(text); err != nil {
-			return nil, errors.New("is not base64")
-		}
-	}
-	if len(b) < secret.RootSize {
-		return nil, fmt.Errorf("has %d bytes, at least %d are needed", len(b), secret.RootSize)
-	}
-	distinct := make(map[byte]bool)
-	for _, x := range b {
-		distinct[x] = true
-	}
-	if len(distinct) < 12 { // 32 random bytes have about 30 different values
-		return nil, errors.New("is not random: make one with `parola config init`")
-	}
-	return b, nil
-}
-
-func (c Config) checkSecrets(bad func(string, ...any)) {
-	root, err := c.Secrets.Root.rootBytes()
-	switch {
-	case !c.Secrets.Root.Set():
-		bad("secrets.root is empty: make one with `parola config init`")
-	case err != nil:
-		bad("secrets.root %v", err)
-	}
-	if c.Secrets.Previous.Set() {
-		previous, err := c.Secrets.Previous.rootBytes()
-		if err != nil {
-			bad("secrets.previous %v", err)
-		} else if string(previous) == string(root) {
-			bad("secrets.previous equals secrets.root: remove it")
-		}
-	}
-	seen := make(map[string]string)
-	for name, s := range c.outsideSecrets() {
-		value := s.Reveal()
-		if value == "" {
-			continue
-		}
-		if example(value) {
-			bad("%s is an example value: set the real one", name)
-		}
-		if other, twice := seen[value]; twice {
-			bad("%s and %s are the same secret: every purpose needs its own", min(name, other), max(name, other))
-		}
-		seen[value] = name
-	}
-}
-
-func (c Config) outsideSecrets() map[string]Secret {
-	return map[string]Secret{
-		"secrets.root": c.Secrets.Root, "secrets.previous": c.Secrets.Previous,
-		"whatsapp.access_token": c.WhatsApp.AccessToken, "whatsapp.app_secret": c.WhatsApp.AppSecret,
-		"whatsapp.app_secret_previous": c.WhatsApp.AppSecretPrevious, "whatsapp.verify_token": c.WhatsApp.VerifyToken,
-		"sms.twilio.auth_token": c.SMS.Twilio.AuthToken, "sms.twilio.auth_token_previous": c.SMS.Twilio.AuthTokenPrevious,
-		"sms.twilio.api_key_secret": c.SMS.Twilio.APIKeySecret, "sms.vonage.api_secret": c.SMS.Vonage.APISecret,
-		"sms.vonage.signature_secret":          c.SMS.Vonage.SignatureSecret,
-		"sms.vonage.signature_secret_previous": c.SMS.Vonage.SignatureSecretPrevious,
-		"sms.infobip.api_key":                  c.SMS.Infobip.APIKey, "sms.aws.secret_access_key": c.SMS.AWS.SecretAccessKey,
-		"sms.kannel.password": c.SMS.Kannel.Password, "sms.gateway.secret": c.SMS.Gateway.Secret,
-		"sms.gateway.callback_secret": c.SMS.Gateway.CallbackSecret, "sms.gateway.callback_secret_previous": c.SMS.Gateway.CallbackSecretPrevious,
-	}
-}
-
-func example(value string) bool {
-	lower := strings.ToLower(value)
-	for _, word := range []string{"example", "changeme", "change-me", "change_me", "your-", "your_", "xxxx", "replace"} {
-		if strings.Contains(lower, word) {
-			return true
-		}
-	}
-	return lower == "secret" || lower == "password" || lower == "test"
 }
 
 func (c Config) checkCarriers(bad func(string, ...any)) {

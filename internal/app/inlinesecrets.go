@@ -9,13 +9,5 @@ func HoldsSecrets(document []byte) bool {
 	if yaml.Unmarshal(document, &c) != nil {
 		return true
 	}
-	if c.Database.DSN.Set() {
-		return true
-	}
-	for _, s := range c.outsideSecrets() {
-		if s.Set() {
-			return true
-		}
-	}
-	return false
+	return len(c.allSecrets()) > 0
 }

@@ -24,10 +24,14 @@ type Source struct {
 	Environ []string
 	// ReadSecret returns the text of a secret's file; it refuses files that others may read (KEY-07).
 	ReadSecret func(path string) (string, error)
+	// RunSecret returns what a secret's command prints. It runs no shell, waits a bounded time, and puts nothing of what the
+	// command says into an error.
+	RunSecret func(command []string) (string, error)
 }
 
-// Load lays a YAML document (which may be empty) and then the environment over base, reads secrets from their files,
-// and returns the result unchecked; Check judges it. Unknown keys and values of the wrong type are errors that say where.
+// Load lays a YAML document (which may be empty) and then the environment over base, gets secrets from their files and
+// commands, and returns the result unchecked; Check judges it. Unknown keys and values of the wrong type are errors that
+// say where.
 func Load(base Config, document []byte, src Source) (Config, error) {
 	c := base
 	d := yaml.NewDecoder(bytes.NewReader(document))
@@ -106,23 +110,15 @@ func overlay(v reflect.Value, name, setting string, src Source, known map[string
 func overlaySecret(s *Secret, name, setting string, src Source) error {
 	if src.LookupEnv != nil {
 		if value, set := src.LookupEnv(name); set {
-			*s = Secret{value: value}
+			*s = NewSecret(value)
 		}
 		if file, set := src.LookupEnv(name + "_FILE"); set {
 			*s = Secret{file: file}
 		}
 	}
-	if s.file == "" {
-		return nil
-	}
-	if src.ReadSecret == nil {
-		return fmt.Errorf("%s: secrets cannot be read from files here", setting)
-	}
-	text, err := src.ReadSecret(s.file)
-	if err != nil {
+	if err := s.read(src); err != nil {
 		return fmt.Errorf("%s: %w", setting, err)
 	}
-	s.value = strings.TrimRight(text, "\r\n")
 	return nil
 }
 

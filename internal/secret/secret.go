@@ -47,10 +47,10 @@ const (
 // RootSize is the least length of a root secret in bytes.
 const RootSize = 32
 
-// Keys are the purpose keys of the current root and, while a rotation lasts, of the one before.
+// Keys are the purpose keys of the current root and, while it is being replaced, of the one to come or the one before.
 type Keys struct {
-	current  generation
-	previous []generation
+	current generation
+	others  []generation
 }
 
 // generation is one root with what was derived from it: a key is needed for every request, and HKDF would cost more than
@@ -66,10 +66,11 @@ type derived struct {
 	aead cipher.AEAD
 }
 
-// New derives from the current root secret; previous ones stay readable. A root has at least RootSize bytes.
-func New(current []byte, previous ...[]byte) (*Keys, error) {
+// New derives from the current root secret, which everything is made with. What was made with one of the others, on this
+// node or on another, can be read. A root has at least RootSize bytes.
+func New(current []byte, others ...[]byte) (*Keys, error) {
 	k := new(Keys)
-	for i, root := range append([][]byte{current}, previous...) {
+	for i, root := range append([][]byte{current}, others...) {
 		if len(root) < RootSize {
 			return nil, fmt.Errorf("root secret has %d bytes, needs at least %d: make one with `parola config init`", len(root), RootSize)
 		}
@@ -78,7 +79,7 @@ func New(current []byte, previous ...[]byte) (*Keys, error) {
 		if i == 0 {
 			k.current = g
 		} else {
-			k.previous = append(k.previous, g)
+			k.others = append(k.others, g)
 		}
 	}
 	return k, nil
@@ -100,7 +101,7 @@ func (k *Keys) find(id string) (generation, bool) {
 	if id == k.current.id {
 		return k.current, true
 	}
-	for _, g := range k.previous {
+	for _, g := range k.others {
 		if g.id == id {
 			return g, true
 		}
@@ -114,13 +115,28 @@ var ErrUnknownKey = errors.New("made with a root secret that is not configured")
 // ID names the current generation.
 func (k *Keys) ID() string { return k.current.id }
 
+// Readable are the ids of all generations that can be read, the current one first.
+func (k *Keys) Readable() []string {
+	ids := []string{k.current.id}
+	for _, g := range k.others {
+		ids = append(ids, g.id)
+	}
+	return ids
+}
+
+// Reads says whether what was made with a generation can be read.
+func (k *Keys) Reads(id string) bool { _, ok := k.find(id); return ok }
+
+// Format implements fmt.Formatter: every verb prints ids alone (KEY-08).
+func (k *Keys) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "keys of %s", strings.Join(k.Readable(), ", ")) }
+
 // Bytes returns the 32-byte key of a purpose, of the current generation, for a library that must hold it.
 func (k *Keys) Bytes(p Purpose) []byte { return bytes.Clone(k.current.derive(p).key) }
 
-// PreviousBytes returns the keys of a purpose of the generations before, newest first.
-func (k *Keys) PreviousBytes(p Purpose) [][]byte {
+// OtherBytes returns the keys of a purpose of the other readable generations.
+func (k *Keys) OtherBytes(p Purpose) [][]byte {
 	var keys [][]byte
-	for _, g := range k.previous {
+	for _, g := range k.others {
 		keys = append(keys, bytes.Clone(g.derive(p).key))
 	}
 	return keys
@@ -151,10 +167,11 @@ func (k *Keys) Hash(p Purpose, value string) string {
 	return base64.RawURLEncoding.EncodeToString(mac(k.current.derive(p).key, []byte(value)))
 }
 
-// Hashes returns Hash for the current generation and then for those before: what a look-up must try during a rotation.
+// Hashes returns Hash for the current generation and then for the other readable ones: what a look-up must try while the
+// root is being replaced.
 func (k *Keys) Hashes(p Purpose, value string) []string {
 	hashes := []string{k.Hash(p, value)}
-	for _, g := range k.previous {
+	for _, g := range k.others {
 		hashes = append(hashes, base64.RawURLEncoding.EncodeToString(mac(g.derive(p).key, []byte(value))))
 	}
 	return hashes
