@@ -49,6 +49,8 @@ type Config struct {
 	Clock    clock.Clock
 	// Observe hears of every answer; may be nil.
 	Observe func(context.Context, Answer)
+	// Panicked hears of every panic that was answered with our page; may be nil.
+	Panicked func()
 	// Tracer follows requests; nil follows none. AcceptTraceparent continues the traces of trusted proxies.
 	Tracer            *tracing.Tracer
 	AcceptTraceparent bool
