@@ -292,6 +292,9 @@ func (s *Service) tellUnknown(ctx context.Context, d storage.Delivery) error {
 // panicked tells of a panic that was caught. The value is not logged: it may hold what must not be. A stack shows
 // addresses, not texts.
 func (s *Service) panicked(worker string, value any) {
+	if s.hooks.Panic != nil {
+		s.hooks.Panic(worker)
+	}
 	s.log.Error("worker panicked", "worker", worker, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 	ctx, cancel := context.WithTimeout(context.Background(), panicNoteTime)
 	defer cancel()

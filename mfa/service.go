@@ -69,6 +69,8 @@ type Hooks struct {
 	Fallback func(trigger string)
 	// CallbackRejected reports a carrier's callback with a wrong signature or an impossible body.
 	CallbackRejected func(ch storage.Channel, reason string)
+	// Panic reports a panic of a worker that was caught.
+	Panic func(worker string)
 }
 
 // Alarm is something that an operator must look at.

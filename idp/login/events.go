@@ -20,8 +20,6 @@ const (
 	heartbeatEvery = 15 * time.Second
 	// writeWithin bounds one write: a browser that reads nothing must not hold a goroutine (DOS-03).
 	writeWithin = 10 * time.Second
-	// readWithin bounds one look at the database.
-	readWithin = 5 * time.Second
 	// streamsPerRequest is some tabs, and a few that have not noticed yet that they were closed.
 	streamsPerRequest = 3
 	// streamsAtOnce bounds those of the whole process (DOS-08); beyond it pages go on without live state.
@@ -126,9 +124,7 @@ type stream struct {
 
 // update writes the status if it looks different from what is shown, and says whether the stream is over.
 func (s *stream) update(ctx context.Context) (over bool) {
-	asking, cancel := context.WithTimeout(ctx, readWithin)
-	defer cancel()
-	p, err := s.login.MFA.Progress(asking, s.challengeID)
+	p, err := s.login.MFA.Progress(ctx, s.challengeID)
 	var gone *mfa.EndedError
 	if err != nil && !errors.As(err, &gone) {
 		if ctx.Err() == nil {

@@ -360,13 +360,9 @@ func (f *flow) events(kind string) []storage.Event {
 // grantOf is the grant of an access token.
 func (f *flow) grantOf(accessToken string) (storage.Token, storage.Grant) {
 	f.t.Helper()
-	token, err := f.store.Token(context.Background(), storage.AccessToken, f.keys.Hash(secret.TokenHash, accessToken))
+	token, grant, err := f.store.Token(context.Background(), storage.AccessToken, f.keys.Hash(secret.TokenHash, accessToken))
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	grant, err := f.store.Grant(context.Background(), token.GrantID)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return token.Token, grant
+	return token, grant
 }

@@ -105,7 +105,8 @@ func New(ctx context.Context, b *Base) (*App, error) {
 		node: b.node, clock: b.clock, log: b.log})
 	a.handler, err = idp.New(idp.Config{Issuer: c.Issuer, OIDC: provider, Login: journey, Templates: pages,
 		Webhooks: carriers.webhooks(a.mfa), TrustedProxies: proxies, Store: b.store, Audit: b.audit, Throttle: b.throttle,
-		Clock: b.clock, Observe: a.observe(), Tracer: a.tracer, AcceptTraceparent: c.Tracing.AcceptTraceparent, Log: b.log})
+		Clock: b.clock, Observe: a.observe(), Panicked: func() { a.metrics.panicked("request") },
+		Tracer: a.tracer, AcceptTraceparent: c.Tracing.AcceptTraceparent, Log: b.log})
 	return a, err
 }
 

@@ -67,6 +67,7 @@ func (a *App) survive(ctx context.Context, name string, f func(context.Context) 
 }
 
 func (a *App) notePanic(worker string, value any) {
+	a.metrics.panicked(worker)
 	a.log.Error("worker panicked", "worker", worker, "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 	err := a.store.InTx(context.Background(), func(ctx context.Context) error {
 		return a.audit.Write(ctx, storage.Event{Kind: audit.SystemPanic, Outcome: audit.Failure, Reason: worker, ActorID: "system"})

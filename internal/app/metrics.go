@@ -33,6 +33,7 @@ type metrics struct {
 	drift     prometheus.Gauge
 	spans     *prometheus.CounterVec
 	behind    *prometheus.GaugeVec
+	panics    *prometheus.CounterVec
 }
 
 func newMetrics(release string) *metrics {
@@ -86,21 +87,40 @@ func newMetrics(release string) *metrics {
 		behind: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "parola_sweep_behind", Help: "1 while more has ended of a kind than the last sweep of this node removed.",
 		}, []string{"kind"}),
+		panics: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parola_panics_total", Help: "Panics that were caught, by the worker that is started again; request for one that was answered.",
+		}, []string{"worker"}),
 	}
+	m.begin()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "parola_build_info", Help: "Always 1; the label names the release.", ConstLabels: prometheus.Labels{"version": release},
 	})
 	info.Set(1)
 	m.registry.MustRegister(m.requests, m.sends, m.receipts, m.passcodes, m.fallbacks, m.alarms, m.webhooks, m.swept, m.messages,
-		m.spent, m.saved, m.arrival, m.drift, m.spans, m.behind, info,
+		m.spent, m.saved, m.arrival, m.drift, m.spans, m.behind, m.panics, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// begin makes the series that alarms ask about: the first of a counter that is not there before it is 1 is no increase.
+func (m *metrics) begin() {
+	for _, channel := range []string{string(storage.WhatsApp), string(storage.SMS)} {
+		for _, kind := range []string{"carrier_refuses", "carrier_bulletin", "circuit_open", "circuit_closed"} {
+			m.alarms.WithLabelValues(channel, kind)
+		}
+	}
+	for _, outcome := range []string{"taken", "lost"} {
+		m.spans.WithLabelValues(outcome)
+	}
+	m.panics.WithLabelValues("request")
 }
 
 // handler serves them. A scrape asks the database a few questions: not many at a time, and not for long.
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
+
+func (m *metrics) panicked(worker string) { m.panics.WithLabelValues(worker).Inc() }
 
 // sweptSome counts what a sweep removed of a kind, and says whether it may have left something.
 func (m *metrics) sweptSome(kind storage.Sweepable, removed int, full bool) {
@@ -130,6 +150,7 @@ func (m *metrics) hooks() mfa.Hooks {
 		},
 		Verified:         func(outcome string) { m.passcodes.WithLabelValues(outcome).Inc() },
 		Fallback:         func(trigger string) { m.fallbacks.WithLabelValues(trigger).Inc() },
+		Panic:            m.panicked,
 		CallbackRejected: func(ch storage.Channel, reason string) { m.webhooks.WithLabelValues(string(ch), reason).Inc() },
 	}
 }

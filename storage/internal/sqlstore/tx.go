@@ -73,10 +73,7 @@ func (s *Store) try(ctx context.Context, fn func(ctx context.Context) error) (ag
 	if s.commits != nil {
 		return false, s.together(ctx, fn)
 	}
-	// Of the transaction alone, not of what fn gets: that context may be kept.
-	bounded, cancel := s.within(ctx)
-	defer cancel()
-	conn, begun, err := s.beginOn(bounded)
+	conn, begun, err := s.beginOn(ctx)
 	if err != nil {
 		return s.dialect.Classify(err) == Retry, err
 	}
