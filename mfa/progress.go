@@ -43,7 +43,9 @@ type Progress struct {
 	// SMSIn is the time until the automatic SMS, OfferSMSIn until the button, ResendIn until "Send again"; Never when
 	// there will be none. ExpiresIn is the time until the passcode ends.
 	SMSIn, OfferSMSIn, ResendIn, ExpiresIn time.Duration
-	TriesLeft                              int
+	// ChangesIn is the time until something of this is different though nothing happens; Never once it has ended.
+	ChangesIn time.Duration
+	TriesLeft int
 	// CarriersDown says that nothing got out, no SMS is on offer, and the carriers are to blame, not the phone.
 	CarriersDown bool
 	// Ended says that the challenge is over, and End how.
@@ -95,7 +97,28 @@ func progressOf(c storage.Challenge, ds []storage.Delivery, resendAfter time.Dur
 	}
 	p.Stage = stageOf(c, messages, next, now)
 	p.CarriersDown = (p.Stage == StageNotArriving || p.Stage == StageUnknown) && p.OfferSMSIn == Never && carriersDown(messages)
+	p.ChangesIn = changesIn(p, messages, c.Policy, now)
 	return p
+}
+
+// changesIn is how long a page may wait for a wake-up without looking: until the nearest of the times above, or until
+// WhatsApp is given up.
+func changesIn(p Progress, messages []storage.Delivery, policy storage.ChallengePolicy, now time.Time) time.Duration {
+	if p.Ended {
+		return Never
+	}
+	nearest := p.ExpiresIn
+	for _, in := range []time.Duration{p.SMSIn, p.OfferSMSIn, p.ResendIn} {
+		if in > 0 {
+			nearest = min(nearest, in)
+		}
+	}
+	if whatsApp, tried := latest(messages, storage.WhatsApp); tried {
+		if _, at, ever := verdict(whatsApp, policy); ever && at.After(now) {
+			nearest = min(nearest, at.Sub(now))
+		}
+	}
+	return nearest
 }
 
 func stageOf(c storage.Challenge, messages []storage.Delivery, next decision, now time.Time) Stage {

@@ -8,6 +8,34 @@ import (
 	"github.com/parola-id/parola/storage"
 )
 
+// showsWhatTimeAloneChanges goes on to the end of a challenge with nothing happening: a page that looks again after
+// ChangesIn, and not before, shows the truth all the time.
+func showsWhatTimeAloneChanges(t *testing.T, c storage.Challenge, ds []storage.Delivery, now time.Time) {
+	t.Helper()
+	looks := func(now time.Time) (Progress, time.Time) {
+		p := progressOf(c, ds, 30*time.Second, now)
+		next := now.Add(p.ChangesIn)
+		if p.Ended {
+			next = c.ExpiresAt.Add(time.Hour)
+		}
+		for _, in := range []*time.Duration{&p.SMSIn, &p.OfferSMSIn, &p.ResendIn} {
+			*in = min(*in, 1) // browsers count down by themselves
+		}
+		p.ExpiresIn, p.ChangesIn = 0, 0
+		return p, next
+	}
+	shown, next := looks(now)
+	for ; now.Before(c.ExpiresAt.Add(2 * time.Second)); now = now.Add(250 * time.Millisecond) {
+		p, after := looks(now)
+		if !now.Before(next) {
+			shown, next = p, after
+		}
+		if p != shown {
+			t.Fatalf("at %v\n  it is %+v\n  shown %+v", now.Sub(c.CreatedAt), p, shown)
+		}
+	}
+}
+
 func TestProgress(t *testing.T) {
 	s := func(n int) time.Duration { return time.Duration(n) * time.Second }
 	sms := func(state storage.DeliveryState, change ...func(*storage.Delivery)) storage.Delivery {
@@ -26,6 +54,8 @@ func TestProgress(t *testing.T) {
 			Progress{Stage: StageSending, WhatsApp: true, SMSIn: s(35), OfferSMSIn: s(20), ResendIn: s(30), ExpiresIn: s(300), TriesLeft: 5}},
 		{"taken by WhatsApp", nil, []storage.Delivery{lost}, 10,
 			Progress{Stage: StageOnItsWay, WhatsApp: true, SMSIn: s(27), OfferSMSIn: s(10), ResendIn: s(20), ExpiresIn: s(290), TriesLeft: 5}},
+		{"taken by WhatsApp and SMS denied", func(c *storage.Challenge) { c.Policy.Fallback = FallbackDeny }, []storage.Delivery{lost}, 10,
+			Progress{Stage: StageOnItsWay, WhatsApp: true, SMSIn: Never, OfferSMSIn: Never, ResendIn: s(20), ExpiresIn: s(290), TriesLeft: 5}},
 		{"delivered", nil, []storage.Delivery{message(storage.DeliveryDelivered)}, 34,
 			Progress{Stage: StageDelivered, WhatsApp: true, WhatsAppDelivered: true, SMSIn: s(30), ExpiresIn: s(266), TriesLeft: 5}},
 		{"WhatsApp failed, the SMS follows", nil, []storage.Delivery{message(storage.DeliveryFailed, withFailure(ClassNumber, "131026"))}, 2,
@@ -75,9 +105,12 @@ func TestProgress(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&c)
 			}
-			if got := progressOf(c, tt.ds, 30*time.Second, at(tt.now)); got != tt.want {
+			got := progressOf(c, tt.ds, 30*time.Second, at(tt.now))
+			got.ChangesIn = 0
+			if got != tt.want {
 				t.Errorf("\n got %+v\nwant %+v", got, tt.want)
 			}
+			showsWhatTimeAloneChanges(t, c, tt.ds, at(tt.now))
 		})
 	}
 }

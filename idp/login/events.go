@@ -14,12 +14,17 @@ import (
 )
 
 const (
-	// pollEvery shows a change that another node made; one of this node shows at once.
-	pollEvery = time.Second
+	// pollEvery makes up for a wake-up that was lost. Changes show at once, whichever node made them, and what the time alone
+	// changes when it does: thousands of open pages must not ask the database every second.
+	pollEvery = 5 * time.Second
+	// lookAfter is how long after the time of such a change it is looked for, so that it is not looked for too early.
+	lookAfter = 10 * time.Millisecond
 	// heartbeatEvery keeps proxies from closing a quiet stream.
 	heartbeatEvery = 15 * time.Second
 	// writeWithin bounds one write: a browser that reads nothing must not hold a goroutine (DOS-03).
 	writeWithin = 10 * time.Second
+	// readWithin bounds one look at the database.
+	readWithin = 5 * time.Second
 	// streamsPerRequest is some tabs, and a few that have not noticed yet that they were closed.
 	streamsPerRequest = 3
 	// streamsAtOnce bounds those of the whole process (DOS-08); beyond it pages go on without live state.
@@ -90,16 +95,18 @@ func (l *Login) streamStatus(v *visit) {
 	h.Set("X-Accel-Buffering", "no") // nginx would collect the messages
 	v.w.WriteHeader(http.StatusOK)
 	s := &stream{visit: v, login: l, challengeID: challengeID, writer: http.NewResponseController(v.w)}
-	poll, heartbeat := time.NewTicker(pollEvery), time.NewTicker(heartbeatEvery)
-	defer poll.Stop()
+	look, heartbeat := time.NewTimer(pollEvery), time.NewTicker(heartbeatEvery)
+	defer look.Stop()
 	defer heartbeat.Stop()
 	for {
-		if over := s.update(v.r.Context()); over {
+		next, over := s.update(v.r.Context())
+		if over {
 			return
 		}
+		look.Reset(min(next+lookAfter, pollEvery))
 		select {
 		case <-changed:
-		case <-poll.C:
+		case <-look.C:
 		case <-heartbeat.C:
 			if s.write(": still here\n\n") != nil {
 				return
@@ -122,31 +129,34 @@ type stream struct {
 	any         bool
 }
 
-// update writes the status if it looks different from what is shown, and says whether the stream is over.
-func (s *stream) update(ctx context.Context) (over bool) {
-	p, err := s.login.MFA.Progress(ctx, s.challengeID)
+// update writes the status if it looks different from what is shown, and says whether the stream is over, and when the
+// status changes by itself.
+func (s *stream) update(ctx context.Context) (next time.Duration, over bool) {
+	asking, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	p, err := s.login.MFA.Progress(asking, s.challengeID)
 	var gone *mfa.EndedError
 	if err != nil && !errors.As(err, &gone) {
 		if ctx.Err() == nil {
 			s.login.Log.WarnContext(ctx, "stream passcode status", "err", err)
 		}
-		return true // EventSource comes back by itself
+		return 0, true // EventSource comes back by itself
 	}
 	if gone != nil || p.Ended || onItsOwnPage(p) {
 		_ = s.write("event: end\ndata: over\n\n") // the stream is over either way
-		return true
+		return 0, true
 	}
 	status := statusOf(p)
 	if s.any && looksLike(status) == looksLike(s.shown) {
-		return false
+		return p.ChangesIn, false
 	}
 	var b bytes.Buffer
 	if err := status.Render(&b, s.login.Templates, s.view); err != nil {
 		s.login.Log.ErrorContext(ctx, "render passcode status", "err", err)
-		return true
+		return 0, true
 	}
 	s.shown, s.any = status, true
-	return s.write(fmt.Sprintf("data: %s\n\n", b.Bytes())) != nil
+	return p.ChangesIn, s.write(fmt.Sprintf("data: %s\n\n", b.Bytes())) != nil
 }
 
 // looksLike is a status without its countdowns, which the browser runs by itself; what is left of them is whether the
