@@ -50,6 +50,8 @@ type Store interface {
 	Verdicts
 	RateCards
 	SigningKeys
+	RootGenerations
+	Reseals
 	Events
 	Leases
 	Wakeups

@@ -35,6 +35,8 @@ func Run(t *testing.T, fresh func(t testing.TB) Database) {
 		{"throttles", testThrottles},
 		{"failures", testFailures},
 		{"signing keys", testSigningKeys},
+		{"root generations", testRootGenerations},
+		{"reseals", testReseals},
 		{"events", testEvents},
 		{"leases", testLeases},
 		{"wake-ups", testWakeups},

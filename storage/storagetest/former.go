@@ -71,4 +71,5 @@ var secondReleaseChanges = []string{
 // since are tables that came after the second release.
 var since = []written{
 	{"event_queue", "id, record", `'q#', '{}'`},
+	{"root_generations", "id, first_used_at, last_used_at, retired_at, audit_key", "'gen#', 1000, 2000, NULL, NULL"},
 }

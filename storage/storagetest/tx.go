@@ -357,11 +357,17 @@ func testWritesNeedTransaction(t *testing.T, s storage.Store) {
 		"InsertCheckpoint": func() error { return s.InsertCheckpoint(ctx, storage.Checkpoint{}) },
 		"AcquireLease":     func() error { return second(s.AcquireLease(ctx, "", "", noon, noon)) },
 		"ReleaseLease":     func() error { return s.ReleaseLease(ctx, "", "") },
-		"PruneEvents":      func() error { return second(s.PruneEvents(ctx, 1, 1)) },
-		"RaiseEpoch":       func() error { return second(s.RaiseEpoch(ctx, 0, 1)) },
-		"EndIssued":        func() error { return third(s.EndIssued(ctx, storage.IssuedGrants, "", noon, 1)) },
-		"ErasePerson":      func() error { return s.ErasePerson(ctx, "") },
-		"Sweep":            func() error { return second(s.Sweep(ctx, storage.SweepTokens, noon, 1)) },
+		"UseRoot":          func() error { return second(s.UseRoot(ctx, "", noon)) },
+		"RetireRoot":       func() error { return second(s.RetireRoot(ctx, "", noon)) },
+		"KeepAuditKey":     func() error { return s.KeepAuditKey(ctx, "", nil) },
+		"Reseal": func() error {
+			return second(s.Reseal(ctx, storage.SealedClaims, "", storage.SealedRecord{}, storage.SealedRecord{}))
+		},
+		"PruneEvents": func() error { return second(s.PruneEvents(ctx, 1, 1)) },
+		"RaiseEpoch":  func() error { return second(s.RaiseEpoch(ctx, 0, 1)) },
+		"EndIssued":   func() error { return third(s.EndIssued(ctx, storage.IssuedGrants, "", noon, 1)) },
+		"ErasePerson": func() error { return s.ErasePerson(ctx, "") },
+		"Sweep":       func() error { return second(s.Sweep(ctx, storage.SweepTokens, noon, 1)) },
 	}
 	t.Run("every write without a transaction fails at once", func(t *testing.T) {
 		for name, call := range writes {

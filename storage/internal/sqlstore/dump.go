@@ -14,7 +14,7 @@ import (
 // dumped are the tables of a dump, each after those that its rows belong to. Left out are goose_db_version, which the
 // schema of the target has of its own, and leases: no process that holds one works on the target.
 var dumped = []string{
-	"installation", "clients", "persons", "passwords", "phones", "auth_requests", "sessions", "grants", "tokens", "consents",
+	"installation", "root_generations", "clients", "persons", "passwords", "phones", "auth_requests", "sessions", "grants", "tokens", "consents",
 	"assertions", "challenges", "deliveries", "receipts", "notices", "buckets", "failures", "circuits", "verdicts",
 	"conversions", "delivery_days", "cursors", "rate_cards", "signing_keys", "events", "event_queue", "checkpoints",
 }

@@ -118,9 +118,9 @@ func (l *loader) origin(accept func(Origin) error) error {
 	return accept(o)
 }
 
-// empty refuses a database that holds anything but the numbers that a migration put there, which the dump's replace.
+// empty refuses a database that holds anything but what a migration and a first look put there, which the dump's replaces.
 func (l *loader) empty() error {
-	for _, table := range dumped[1:] {
+	for _, table := range dumped[2:] {
 		var holds bool
 		if err := l.tx.QueryRowContext(l.ctx, `SELECT EXISTS (SELECT 1 FROM `+table+`)`).Scan(&holds); err != nil {
 			return fmt.Errorf("look into table %s: %w", table, err)
@@ -129,8 +129,12 @@ func (l *loader) empty() error {
 			return dumpErrorf("the database is not empty: there are rows in %s", table)
 		}
 	}
-	_, err := l.tx.ExecContext(l.ctx, `DELETE FROM installation`)
-	return err
+	for _, table := range dumped[:2] {
+		if _, err := l.tx.ExecContext(l.ctx, `DELETE FROM `+table); err != nil {
+			return fmt.Errorf("replace %s: %w", table, err)
+		}
+	}
+	return nil
 }
 
 // table inserts the rows that follow a heading and returns the line after them.
