@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/storage/internal/sqlstore"
 )
 
@@ -25,10 +27,22 @@ func RunDump(t *testing.T, from *sqlstore.Store, exec func(t testing.TB, stateme
 	exec(t, `UPDATE persons SET username = $1 WHERE id = 'p1'`, "a\"d\\a <&> \u2028 📱\n")
 	exec(t, `UPDATE installation SET value = 7 WHERE name = 'epoch'`)
 
-	var file bytes.Buffer
+	// What is committed while the dump is written is not in it: neither the row nor a change to one that comes later.
+	for range 100 {
+		p := personRecord()
+		p.Claims = []byte(rand.Text() + strings.Repeat(storage.NewID(), 100))
+		write(t, from, func(ctx context.Context) error { return from.InsertPerson(ctx, p) })
+	}
+	file := watched{first: func() {
+		exec(t, `INSERT INTO cursors (name, position) VALUES ('while it is written', 1)`)
+		exec(t, `UPDATE cursors SET position = 99 WHERE name = 'reader 1'`)
+	}}
 	counts, err := from.Dump(ctx, &file, sqlstore.Origin{Release: "v9", KeyID: "k", At: noon})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if file.first != nil {
+		t.Fatal("the dump was written in one piece: nothing was committed meanwhile")
 	}
 	for _, c := range counts {
 		if c.Rows == 0 {
@@ -71,9 +85,25 @@ func RunDump(t *testing.T, from *sqlstore.Store, exec func(t testing.TB, stateme
 	}
 	same(t, back, counts)
 	same(t, must(to.Phone(ctx, "f1"))(t), must(from.Phone(ctx, "f1"))(t))
+	same(t, must(to.Cursor(ctx, "reader 1"))(t), int64(3))
+	same(t, must(to.Cursor(ctx, "while it is written"))(t), int64(0))
 	if _, err := load(to, file.Bytes(), anything); !errors.Is(err, sqlstore.ErrDump) || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("loaded twice: %v", err)
 	}
+}
+
+// watched is a buffer that calls first before the first bytes are in it.
+type watched struct {
+	bytes.Buffer
+	first func()
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	if f := w.first; f != nil {
+		w.first = nil
+		f()
+	}
+	return w.Buffer.Write(b)
 }
 
 // damaged are files that are wrong in one way each.
