@@ -67,7 +67,10 @@ type Client struct {
 type ClientSecret struct {
 	// Hash is "hmac:…" for secrets Parola generated (256 random bits, a fast keyed hash is enough) or a PHC argon2id
 	// string for imported ones, which may be weak.
-	Hash      string    `json:"hash"`
+	Hash string `json:"hash"`
+	// KeyID names the root secret behind an "hmac:" hash; empty for one of the first releases that was not used since, and for
+	// a slow hash.
+	KeyID     string    `json:"key_id,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	// ExpiresAt is zero for a secret that does not end by itself.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`

@@ -2,8 +2,6 @@ package oidc
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -39,18 +37,7 @@ const (
 	maxClientID = 255
 	// maxSecret bounds what is hashed slowly, in bytes.
 	maxSecret = 1024
-	// hashedFast marks the hash of a secret that Parola generated.
-	hashedFast = "hmac:"
 )
-
-// NewClientSecret generates a client secret of 256 bits (OA-33) and returns it with the hash to store. The secret is
-// shown once and kept nowhere.
-func NewClientSecret(keys *secret.Keys) (clear, hash string) {
-	var b [32]byte
-	rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
-	clear = "ps_" + base64.RawURLEncoding.EncodeToString(b[:])
-	return clear, hashedFast + keys.Hash(secret.ClientHash, clear)
-}
 
 // presented is what a request brought to prove which client sent it.
 type presented struct {
@@ -81,7 +68,7 @@ func (p *Provider) authenticateClient(ctx context.Context, r *http.Request, form
 	case err != nil:
 		// As much work as a wrong secret costs. Imported secrets, hashed slowly, are the exception: to hash slowly for
 		// made-up names would hand a stranger the gate (DOS-01), and a client id is no secret.
-		p.matchesFast(hashedFast, proof.secret)
+		p.matchesFast(storage.ClientSecret{Hash: hashedFast}, proof.secret)
 		reason = reasonUnknownClient
 	default:
 		if reason, err = p.checkProof(ctx, c, proof); err != nil {
@@ -215,8 +202,11 @@ func (p *Provider) checkSecret(ctx context.Context, c storage.Client, typed stri
 		case expired(s.ExpiresAt, p.Clock.Now()):
 		case !strings.HasPrefix(s.Hash, hashedFast):
 			slow = append(slow, s.Hash)
-		case p.matchesFast(s.Hash, typed):
-			return true, nil
+		default:
+			if generation, ok := p.matchesFast(s, typed); ok {
+				p.rehash(ctx, c, s, typed, generation)
+				return true, nil
+			}
 		}
 	}
 	if len(slow) == 0 {
@@ -226,15 +216,6 @@ func (p *Provider) checkSecret(ctx context.Context, c storage.Client, typed stri
 }
 
 func expired(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
-
-// matchesFast compares in constant time with the keyed hash under each readable generation of the key (KEY-06).
-func (p *Provider) matchesFast(hash, typed string) bool {
-	match := 0
-	for _, h := range p.Keys.Hashes(secret.ClientHash, typed) {
-		match |= subtle.ConstantTimeCompare([]byte(hash), []byte(hashedFast+h))
-	}
-	return match == 1
-}
 
 // failureEvents is how many failed authentications of one client from one source reach the audit log: a burst, then one
 // each interval. They need no credential, so without a bound anyone could fill the log and keep its one writer busy.

@@ -172,17 +172,46 @@ func TestOA33_TwoSecretsAreValidWhileOneReplacesTheOther(t *testing.T) {
 	}
 }
 
-func TestKEY06_SecretsOutliveARotationOfTheRoot(t *testing.T) {
+func TestKEY06_ClientSecretsOutliveAReplacementOfTheRoot(t *testing.T) {
+	roots := secret.Roots{Current: []byte(strings.Repeat("n", secret.RootSize)), Previous: []byte(strings.Repeat("r", secret.RootSize))}
+	derive := func(r secret.Roots) *secret.Keys {
+		t.Helper()
+		k, err := secret.Derive(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
 	d := newDesk(t)
 	c, clientSecret := d.addClient(nil)
-	rotated, err := secret.New([]byte(strings.Repeat("n", secret.RootSize)), []byte(strings.Repeat("r", secret.RootSize)))
-	if err != nil {
-		t.Fatal(err)
+	old := d.Keys
+	accepted := func(k *secret.Keys) {
+		t.Helper()
+		d.Keys = k
+		if found, w := d.authenticate(asClient(formRequest(), c, clientSecret)); found.ID != c.ID {
+			t.Errorf("got %d %s", w.Code, w.Body)
+		}
+		var err error
+		if c, err = d.store.Client(t.Context(), c.ID); err != nil {
+			t.Fatal(err)
+		}
 	}
-	d.Keys = rotated
-	if found, w := d.authenticate(asClient(formRequest(), c, clientSecret)); found.ID != c.ID {
-		t.Errorf("got %d %s", w.Code, w.Body)
+	accepted(old)
+	if c.Secrets[0].KeyID != old.ID() {
+		t.Errorf("a secret of the first release is not known to be of %s", old.ID())
 	}
+	fresh := derive(roots)
+	accepted(fresh)
+	if c.Secrets[0].KeyID != fresh.ID() {
+		t.Error("what the previous key had hashed is not hashed anew")
+	}
+	written := c.UpdatedAt
+	d.clock.Advance(time.Second)
+	accepted(derive(secret.Roots{Current: roots.Previous, Next: roots.Current}))
+	if !c.UpdatedAt.Equal(written) {
+		t.Error("a node on the other side of the replacement wrote over what the next key had hashed")
+	}
+	accepted(derive(secret.Roots{Current: roots.Current}))
 }
 
 func TestA19_OnlyImportedSecretsAreHashedSlowly(t *testing.T) {

@@ -155,7 +155,7 @@ func (h *Hasher) Check(ctx context.Context, f storage.PasswordFactor, typed stri
 	case !stored.current || f.Normalization != normalization:
 		renewed := h.seal(f.PersonID, h.fresh(norm.NFC.String(typed)), normalization)
 		result.Rehash = &renewed
-	case f.KeyID != h.keys.ID():
+	case h.keys.Superseded(f.KeyID):
 		phc, err := h.unsealed(f)
 		if err == nil {
 			renewed := h.seal(f.PersonID, phc, normalization)

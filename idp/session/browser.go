@@ -40,7 +40,7 @@ func (m *Manager) KnownBrowser(r *http.Request, personID string) string {
 // knew before, up to five.
 func (m *Manager) RememberBrowser(r *http.Request, personID string) *http.Cookie {
 	b, ok := m.readBrowser(r)
-	if !ok || b.keyID != m.Keys.ID() {
+	if !ok || m.Keys.Superseded(b.keyID) {
 		b = knownBrowser{keyID: m.Keys.ID(), id: storage.NewID()}
 	}
 	entry := m.browserEntry(b, personID)

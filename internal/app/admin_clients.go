@@ -58,7 +58,7 @@ func (b *Base) newClientSecret(ctx context.Context, c storage.Client, m ClientMe
 	s := &storage.ClientSecret{CreatedAt: b.clock.Now(), ExpiresAt: m.SecretExpiresAt()}
 	if m.ClientSecret == "" {
 		clear, hash := oidc.NewClientSecret(b.keys)
-		s.Hash, s.ExpiresAt = hash, time.Time{}
+		s.Hash, s.KeyID, s.ExpiresAt = hash, b.keys.ID(), time.Time{}
 		return s, clear, nil
 	}
 	if !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(s.CreatedAt) {
@@ -162,7 +162,7 @@ func (b *Base) RotateSecret(ctx context.Context, id string, expireOld time.Durat
 				kept, oldUntil = nil, time.Time{}
 			}
 		}
-		c.Secrets = append([]storage.ClientSecret{{Hash: hash, CreatedAt: now}}, kept...)
+		c.Secrets = append([]storage.ClientSecret{{Hash: hash, KeyID: b.keys.ID(), CreatedAt: now}}, kept...)
 		if err := b.store.UpdateClient(ctx, c, now); err != nil {
 			return err
 		}

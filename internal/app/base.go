@@ -93,26 +93,6 @@ func open(ctx context.Context, c Config, o Options) (*Base, error) {
 	return b, nil
 }
 
-// keys derive from the root; what was made with its successor or its predecessor, here or on another node, can be read.
-func (c Config) keys() (*secret.Keys, error) {
-	root, err := c.Secrets.Root.rootBytes()
-	if err != nil {
-		return nil, fmt.Errorf("secrets.root %w", err)
-	}
-	var others [][]byte
-	for name, s := range map[string]Secret{"next": c.Secrets.Next, "previous": c.Secrets.Previous} {
-		if !s.Set() {
-			continue
-		}
-		other, err := s.rootBytes()
-		if err != nil {
-			return nil, fmt.Errorf("secrets.%s %w", name, err)
-		}
-		others = append(others, other)
-	}
-	return secret.New(root, others...)
-}
-
 func (c Config) openStore(ctx context.Context, observe func(string)) (*sqlite.Store, error) {
 	d := c.Database
 	if d.Driver == "postgres" {

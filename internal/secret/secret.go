@@ -42,7 +42,11 @@ const (
 	Audit        Purpose = "audit"         // seed of the Ed25519 key that signs checkpoints
 	IdentitySeal Purpose = "identity-seal" // identity key hashes of WhatsApp accounts
 	Callback     Purpose = "callback"      // our own mark on carriers' callback URLs
+	AuditKeys    Purpose = "audit-keys"    // public keys of checkpoints that an older root signed
 )
+
+// sealedForm begins a sealed value, before the generation.
+const sealedForm = "v1"
 
 // RootSize is the least length of a root secret in bytes.
 const RootSize = 32
@@ -56,9 +60,10 @@ type Keys struct {
 // generation is one root with what was derived from it: a key is needed for every request, and HKDF would cost more than
 // most of what is done with it.
 type generation struct {
-	id   string
-	root []byte
-	keys *sync.Map // of Purpose to *derived
+	id         string
+	root       []byte
+	superseded bool      // by the current one
+	keys       *sync.Map // of Purpose to *derived
 }
 
 type derived struct {
@@ -66,23 +71,56 @@ type derived struct {
 	aead cipher.AEAD
 }
 
-// New derives from the current root secret, which everything is made with. What was made with one of the others, on this
-// node or on another, can be read. A root has at least RootSize bytes.
-func New(current []byte, others ...[]byte) (*Keys, error) {
-	k := new(Keys)
-	for i, root := range append([][]byte{current}, others...) {
-		if len(root) < RootSize {
-			return nil, fmt.Errorf("root secret has %d bytes, needs at least %d: make one with `parola config init`", len(root), RootSize)
-		}
-		g := generation{root: append([]byte(nil), root...), keys: new(sync.Map)}
-		g.id = hex.EncodeToString(g.derive("key-id").key)[:8]
-		if i == 0 {
-			k.current = g
-		} else {
-			k.others = append(k.others, g)
+// Roots are the root secrets of an installation, each of RootSize bytes at least. Next and Previous may be empty.
+type Roots struct {
+	// Current is what everything is made with.
+	Current []byte
+	// Next is the one to come: other nodes may make things with it already.
+	Next []byte
+	// Previous is the one before: what it made is made anew where that is possible.
+	Previous []byte
+}
+
+// Derive makes the keys of roots. What was made with any of them, on this node or on another, can be read.
+func Derive(r Roots) (*Keys, error) {
+	k, err := New(r.Current)
+	for _, other := range []struct {
+		root       []byte
+		superseded bool
+	}{{r.Next, false}, {r.Previous, true}} {
+		if err == nil && len(other.root) > 0 {
+			err = k.add(other.root, other.superseded)
 		}
 	}
-	return k, nil
+	return k, err
+}
+
+// New is Derive for a current root secret and those before it.
+func New(current []byte, previous ...[]byte) (*Keys, error) {
+	g, err := newGeneration(current)
+	k := &Keys{current: g}
+	for _, root := range previous {
+		if err == nil {
+			err = k.add(root, true)
+		}
+	}
+	return k, err
+}
+
+func (k *Keys) add(root []byte, superseded bool) error {
+	g, err := newGeneration(root)
+	g.superseded = superseded
+	k.others = append(k.others, g)
+	return err
+}
+
+func newGeneration(root []byte) (generation, error) {
+	if len(root) < RootSize {
+		return generation{}, fmt.Errorf("root secret has %d bytes, needs at least %d: make one with `parola config init`", len(root), RootSize)
+	}
+	g := generation{root: bytes.Clone(root), keys: new(sync.Map)}
+	g.id = hex.EncodeToString(g.derive("key-id").key)[:8]
+	return g, nil
 }
 
 func (g generation) derive(p Purpose) *derived {
@@ -127,8 +165,14 @@ func (k *Keys) Readable() []string {
 // Reads says whether what was made with a generation can be read.
 func (k *Keys) Reads(id string) bool { _, ok := k.find(id); return ok }
 
+// Superseded says whether what was made with a generation should be made anew. What the next one made should not, or
+// nodes on both sides of a replacement would write over each other.
+func (k *Keys) Superseded(id string) bool { g, ok := k.find(id); return ok && g.superseded }
+
 // Format implements fmt.Formatter: every verb prints ids alone (KEY-08).
-func (k *Keys) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "keys of %s", strings.Join(k.Readable(), ", ")) }
+func (k *Keys) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "keys of %s", strings.Join(k.Readable(), ", "))
+}
 
 // Bytes returns the 32-byte key of a purpose, of the current generation, for a library that must hold it.
 func (k *Keys) Bytes(p Purpose) []byte { return bytes.Clone(k.current.derive(p).key) }
@@ -177,13 +221,32 @@ func (k *Keys) Hashes(p Purpose, value string) []string {
 	return hashes
 }
 
+// HashedBy returns the generation whose keyed hash of value this is. It compares with each in constant time.
+func (k *Keys) HashedBy(p Purpose, value, hash string) (id string, ok bool) {
+	for i, h := range k.Hashes(p, value) {
+		if hmac.Equal([]byte(h), []byte(hash)) {
+			id, ok = k.Readable()[i], true
+		}
+	}
+	return id, ok
+}
+
+// SealedBy returns the generation that sealed a value; empty for what is no sealed value.
+func SealedBy(sealed []byte) string {
+	parts := strings.SplitN(string(sealed), ".", 3)
+	if len(parts) != 3 || parts[0] != sealedForm {
+		return ""
+	}
+	return parts[1]
+}
+
 // Seal encrypts plaintext with AES-256-GCM under a fresh nonce; purpose, key id and context are associated data, so a
 // sealed value cannot be moved to another record.
 func (k *Keys) Seal(p Purpose, context string, plaintext []byte) []byte {
 	aead := k.current.derive(p).aead
 	nonce := make([]byte, aead.NonceSize())
 	rand.Read(nonce)
-	prefix := []byte("v1." + k.current.id + ".")
+	prefix := []byte(sealedForm + "." + k.current.id + ".")
 	out := append(prefix, nonce...)
 	return aead.Seal(out, nonce, plaintext, associated(p, k.current.id, context))
 }
@@ -191,7 +254,7 @@ func (k *Keys) Seal(p Purpose, context string, plaintext []byte) []byte {
 // Open decrypts what Seal made with the same purpose and context.
 func (k *Keys) Open(p Purpose, context string, sealed []byte) ([]byte, error) {
 	parts := strings.SplitN(string(sealed), ".", 3)
-	if len(parts) != 3 || parts[0] != "v1" {
+	if len(parts) != 3 || parts[0] != sealedForm {
 		return nil, errors.New("open sealed value: not in the form v1.KEY.…")
 	}
 	g, ok := k.find(parts[1])

@@ -24,7 +24,7 @@ func TestKEY02_NoTwoPurposesShareAKey(t *testing.T) {
 	k := mustKeys(t, root("a"))
 	seen := make(map[string]Purpose)
 	for _, p := range []Purpose{Passcode, Tokens, TokenHash, ClientHash, Password, PhoneLookup, PhoneSeal, ClaimSeal, KeySeal, MessageHash,
-		Forms, Browser, Names, Audit, Callback} {
+		Forms, Browser, Names, Audit, IdentitySeal, Callback, AuditKeys} {
 		key := string(k.Bytes(p))
 		if other, twice := seen[key]; twice {
 			t.Errorf("%s and %s share a key", p, other)
@@ -70,6 +70,45 @@ func TestKEY06_TwoGenerationsAreReadable(t *testing.T) {
 	}
 	if _, err := after.MAC(Passcode, before.ID()); !errors.Is(err, ErrUnknownKey) {
 		t.Errorf("MAC after the rotation: %v, want ErrUnknownKey", err)
+	}
+}
+
+func TestKEY06_NodesOnBothSidesOfAReplacementReadEachOther(t *testing.T) {
+	derive := func(r Roots) *Keys {
+		t.Helper()
+		k, err := Derive(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	before := derive(Roots{Current: root("a"), Next: root("b")})
+	after := derive(Roots{Current: root("b"), Previous: root("a")})
+	for _, side := range []struct {
+		writes, reads *Keys
+		superseded    bool
+	}{{before, after, true}, {after, before, false}} {
+		id := side.writes.ID()
+		sealed := side.writes.Seal(PhoneSeal, "ctx", []byte("secret"))
+		if got, err := side.reads.Open(PhoneSeal, "ctx", sealed); err != nil || string(got) != "secret" || SealedBy(sealed) != id {
+			t.Errorf("sealed by %s (%s): %q, %v", id, SealedBy(sealed), got, err)
+		}
+		if by, ok := side.reads.HashedBy(TokenHash, "token", side.writes.Hash(TokenHash, "token")); !ok || by != id {
+			t.Errorf("hashed by %s: %q, %v", id, by, ok)
+		}
+		// Only one side may write over the other.
+		if side.reads.Superseded(id) != side.superseded || side.writes.Superseded(id) {
+			t.Errorf("%s is superseded: %v", id, side.reads.Superseded(id))
+		}
+	}
+	if _, ok := after.HashedBy(TokenHash, "token", before.Hash(TokenHash, "another")); ok {
+		t.Error("a hash of another value was taken")
+	}
+	if SealedBy([]byte("v2.aaaaaaaa.x")) != "" || SealedBy(nil) != "" {
+		t.Error("what is not sealed has a generation")
+	}
+	if _, err := Derive(Roots{Current: root("a"), Next: []byte("short")}); err == nil {
+		t.Error("a short next root was taken")
 	}
 }
 
