@@ -9,7 +9,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
+	"github.com/parola-id/parola/idp/login"
 	"github.com/parola-id/parola/internal/reqinfo"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
@@ -18,11 +20,23 @@ import (
 // maxBody bounds what a browser or a client may post (INP-01). Webhooks have a bound of their own.
 const maxBody = 64 << 10
 
-// identify gives the request its correlation id and says where it came from.
+// answerWithin bounds the work for one request: a database that does not answer, a queue (DOS-03). It ends before the server
+// would cut the connection, so that the answer is a 503.
+const answerWithin = 10 * time.Second
+
+// identify gives the request its correlation id and its deadline, and says where it came from. An event stream has no
+// deadline but those of its single steps.
 func (h *handler) identify(next http.Handler) http.Handler {
+	stream := h.issuer.Path + login.EventsPath
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		agent := r.UserAgent()
-		ctx := reqinfo.With(r.Context(), reqinfo.Info{
+		ctx := r.Context()
+		if r.URL.Path != stream {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, answerWithin)
+			defer cancel()
+		}
+		ctx = reqinfo.With(ctx, reqinfo.Info{
 			CorrelationID: storage.NewTimeID(h.Clock.Now())[:16],
 			Source:        limitKey(h.clientAddr(r)),
 			UserAgent:     strings.ToValidUTF8(agent[:min(len(agent), 256)], ""),

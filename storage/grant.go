@@ -75,6 +75,16 @@ type Token struct {
 	RevokedAt time.Time
 }
 
+// PresentedToken is a token with what it stands for.
+type PresentedToken struct {
+	Token
+	// Grant holds what decides and what is told, and nothing of the authorization request: no Form, AuthCode, Scopes (the
+	// token has its own), Audience or dates.
+	Grant Grant
+	// Person is the zero one when the client acts for itself, or when the person is gone.
+	Person Person
+}
+
 // Grants keeps grants and tokens.
 type Grants interface {
 	InsertGrant(ctx context.Context, g Grant) error
@@ -86,8 +96,9 @@ type Grants interface {
 	UseAuthCode(ctx context.Context, codeHash, clientID string, now time.Time) (g Grant, used bool, err error)
 	// InsertTokens stores tokens in one statement.
 	InsertTokens(ctx context.Context, tokens ...Token) error
-	// Token returns a token with its grant; ErrNotFound.
-	Token(ctx context.Context, kind TokenKind, hash string) (Token, Grant, error)
+	// Token returns a token with what it stands for, in one look: resource servers ask for each call that they serve.
+	// ErrNotFound.
+	Token(ctx context.Context, kind TokenKind, hash string) (PresentedToken, error)
 	// UseRefreshToken burns an unused, unrevoked refresh token of this client, like UseAuthCode does a code.
 	UseRefreshToken(ctx context.Context, hash, clientID string, now time.Time) (t Token, g Grant, used bool, err error)
 	// RevokeToken revokes one token; false when it was revoked already.

@@ -63,6 +63,10 @@ func (cmd auditVerify) Run(c *invocation) error {
 }
 
 func (c *invocation) printVerification(r app.AuditReport) error {
+	if r.Removed != nil {
+		c.printf("events up to %d, signed for at %s, were removed; event %s tells of it\n", r.Removed.Through,
+			when(r.Removed.SignedAt), printable(r.Removed.EventID))
+	}
 	c.printf("%d sealed %s read, %d signed %s fit\n", r.Events, plural(int(r.Events), "event", "events"),
 		r.Checkpoints, plural(r.Checkpoints, "checkpoint", "checkpoints"))
 	if r.Last != nil {

@@ -100,6 +100,9 @@ func (l *Login) Close() { l.streams.close() }
 // Streams is how many event streams are open on this node (DOS-08).
 func (l *Login) Streams() int { return l.streams.count() }
 
+// EventsPath is where the event stream of the passcode page is, below BasePath: an answer that lasts.
+const EventsPath = "/login/passcode/events"
+
 // The paths, below BasePath. Every one takes ?r=, the ID of an AuthRequest: a reference, which proves nothing; the
 // request's own cookie proves the browser.
 const (
@@ -108,7 +111,7 @@ const (
 	pathPasscode = "/login/passcode"
 	pathSMS      = "/login/passcode/sms"
 	pathAgain    = "/login/passcode/again"
-	pathEvents   = "/login/passcode/events"
+	pathEvents   = EventsPath
 	pathRestart  = "/login/restart"
 	pathConsent  = "/login/consent"
 	pathNotYou   = "/login/notyou"

@@ -119,9 +119,9 @@ func (f *faults) ListClients(ctx context.Context, after string, limit int) ([]st
 	return f.Store.ListClients(ctx, after, limit)
 }
 
-func (f *faults) Token(ctx context.Context, kind storage.TokenKind, hash string) (storage.Token, storage.Grant, error) {
+func (f *faults) Token(ctx context.Context, kind storage.TokenKind, hash string) (storage.PresentedToken, error) {
 	if err := f.check("Token"); err != nil {
-		return storage.Token{}, storage.Grant{}, err
+		return storage.PresentedToken{}, err
 	}
 	return f.Store.Token(ctx, kind, hash)
 }

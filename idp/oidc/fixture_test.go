@@ -360,9 +360,13 @@ func (f *flow) events(kind string) []storage.Event {
 // grantOf is the grant of an access token.
 func (f *flow) grantOf(accessToken string) (storage.Token, storage.Grant) {
 	f.t.Helper()
-	token, grant, err := f.store.Token(context.Background(), storage.AccessToken, f.keys.Hash(secret.TokenHash, accessToken))
+	token, err := f.store.Token(context.Background(), storage.AccessToken, f.keys.Hash(secret.TokenHash, accessToken))
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return token, grant
+	grant, err := f.store.Grant(context.Background(), token.GrantID)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return token.Token, grant
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/parola-id/parola/storage"
 )
 
 // introspection is RFC 7662 §2.2. Who the person is by name is left out: a resource server that needs it asks userinfo.
@@ -81,14 +83,14 @@ func overlap(a, b []string) bool {
 }
 
 // describeToken says what an RFC 9068 token says in itself.
-func (p *Provider) describeToken(t liveToken) introspection {
-	subject := t.grant.PersonID
+func (p *Provider) describeToken(t storage.PresentedToken) introspection {
+	subject := t.Grant.PersonID
 	if subject == "" {
 		subject = t.ClientID
 	}
 	return introspection{
 		Active: true, Scope: strings.Join(t.Scopes, " "), ClientID: t.ClientID, TokenType: "Bearer",
 		ExpiresAt: t.ExpiresAt.Unix(), IssuedAt: t.IssuedAt.Unix(), Subject: subject, Audience: t.Audience,
-		Issuer: p.Issuer, JTI: t.JTI, loginClaims: newLoginClaims(t.grant.Login),
+		Issuer: p.Issuer, JTI: t.JTI, loginClaims: newLoginClaims(t.Grant.Login),
 	}
 }

@@ -15,12 +15,6 @@ import (
 // maxJWT bounds the access tokens that are looked at, in bytes.
 const maxJWT = 8 << 10
 
-// liveToken is an access token that may be used now, with what it stands for.
-type liveToken struct {
-	storage.Token
-	grant storage.Grant
-}
-
 // errDeadToken says that a string is no access token of ours, or one that has ended, was revoked, or whose person or
 // client may no longer use it. Which of these is nobody's business.
 var errDeadToken = errors.New("not a live access token")
@@ -28,46 +22,46 @@ var errDeadToken = errors.New("not a live access token")
 // liveAccessToken finds an access token. Refresh tokens, ID tokens and AuthCodes are not access tokens (OA-42). An RFC
 // 9068 token is read twice: its signature, so that a withdrawn key ends it (KEY-05), and its row, so that a revocation
 // does. Any error but errDeadToken is an outage.
-func (p *Provider) liveAccessToken(ctx context.Context, text string) (liveToken, error) {
+func (p *Provider) liveAccessToken(ctx context.Context, text string) (storage.PresentedToken, error) {
 	switch {
 	case wellFormed(text, prefixAccess):
 	case looksLikeJWT(text):
 		if err := p.checkJWTAccessToken(ctx, text); err != nil {
-			return liveToken{}, err
+			return storage.PresentedToken{}, err
 		}
 	default:
-		return liveToken{}, errDeadToken
+		return storage.PresentedToken{}, errDeadToken
 	}
-	t, g, err := p.findToken(ctx, storage.AccessToken, text)
+	t, err := p.findToken(ctx, storage.AccessToken, text)
 	if notFound(err) {
-		return liveToken{}, errDeadToken
+		return storage.PresentedToken{}, errDeadToken
 	}
 	if err != nil {
-		return liveToken{}, err
+		return storage.PresentedToken{}, err
 	}
-	if !usableToken(t, g, p.Clock.Now()) {
-		return liveToken{}, errDeadToken
+	if !usableToken(t, p.Clock.Now()) {
+		return storage.PresentedToken{}, errDeadToken
 	}
-	c, err := p.Store.Client(ctx, g.ClientID)
+	c, err := p.Store.Client(ctx, t.Grant.ClientID)
 	if notFound(err) || err == nil && c.Disabled {
-		return liveToken{}, errDeadToken
+		return storage.PresentedToken{}, errDeadToken
 	}
-	return liveToken{Token: t, grant: g}, err
+	return t, err
 }
 
-func usableToken(t storage.Token, g storage.Grant, now time.Time) bool {
-	return now.Before(t.ExpiresAt) && t.RevokedAt.IsZero() && g.RevokedAt.IsZero() && !g.Barred
+func usableToken(t storage.PresentedToken, now time.Time) bool {
+	return now.Before(t.ExpiresAt) && t.RevokedAt.IsZero() && t.Grant.RevokedAt.IsZero() && !t.Grant.Barred
 }
 
 // findToken looks a token up by the hash of all of it, under each readable generation of the key (OA-82, KEY-06).
-func (p *Provider) findToken(ctx context.Context, kind storage.TokenKind, text string) (storage.Token, storage.Grant, error) {
+func (p *Provider) findToken(ctx context.Context, kind storage.TokenKind, text string) (storage.PresentedToken, error) {
 	for _, hash := range p.Keys.Hashes(secret.TokenHash, text) {
-		t, g, err := p.Store.Token(ctx, kind, hash)
+		t, err := p.Store.Token(ctx, kind, hash)
 		if err == nil || !notFound(err) {
-			return t, g, err
+			return t, err
 		}
 	}
-	return storage.Token{}, storage.Grant{}, storage.ErrNotFound
+	return storage.PresentedToken{}, storage.ErrNotFound
 }
 
 func looksLikeJWT(text string) bool { return len(text) <= maxJWT && strings.Count(text, ".") == 2 }

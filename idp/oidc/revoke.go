@@ -45,7 +45,7 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) error {
 	case !wellFormed(text, prefixAccess) && !looksLikeJWT(text):
 		return nil
 	}
-	t, g, err := p.findToken(r.Context(), kind, text)
+	t, err := p.findToken(r.Context(), kind, text)
 	if notFound(err) {
 		return nil
 	}
@@ -55,11 +55,11 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) error {
 	if t.ClientID != c.ID {
 		return refuse(errInvalidGrant, "the token was not issued to this client")
 	}
-	return p.revokeToken(r.Context(), t, g)
+	return p.revokeToken(r.Context(), t)
 }
 
 // revokeToken withdraws the token with its event. One that was withdrawn before changes nothing and writes nothing.
-func (p *Provider) revokeToken(ctx context.Context, t storage.Token, g storage.Grant) error {
+func (p *Provider) revokeToken(ctx context.Context, t storage.PresentedToken) error {
 	const reason = "revoked_by_client"
 	now, info := p.Clock.Now(), reqinfo.From(ctx)
 	err := p.Store.InTx(ctx, func(ctx context.Context) error {
@@ -74,8 +74,8 @@ func (p *Provider) revokeToken(ctx context.Context, t storage.Token, g storage.G
 			return err
 		}
 		return p.Audit.Write(ctx, storage.Event{
-			Kind: audit.TokenRevoked, Reason: reason, PersonID: g.PersonID, ClientID: t.ClientID, SessionID: g.SessionID,
-			AuthRequestID: g.AuthRequestID, GrantID: t.GrantID, JTI: t.JTI,
+			Kind: audit.TokenRevoked, Reason: reason, PersonID: t.Grant.PersonID, ClientID: t.ClientID, SessionID: t.Grant.SessionID,
+			AuthRequestID: t.Grant.AuthRequestID, GrantID: t.GrantID, JTI: t.JTI,
 			CorrelationID: info.CorrelationID, SourceAddr: info.Source, UserAgent: info.UserAgent,
 			Data: map[string]string{"token": string(t.Kind)},
 		})

@@ -67,7 +67,7 @@ func (p *Provider) userInfo(r *http.Request) (map[string]any, error) {
 		return nil, err
 	}
 	t, err := p.liveAccessToken(r.Context(), text)
-	if errors.Is(err, errDeadToken) || err == nil && t.grant.PersonID == "" {
+	if errors.Is(err, errDeadToken) || err == nil && t.Person.ID == "" {
 		return nil, bearerRefused(http.StatusUnauthorized, errInvalidToken, "the access token is not valid")
 	}
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *Provider) userInfo(r *http.Request) (map[string]any, error) {
 	if !slices.Contains(t.Scopes, scopeOpenID) {
 		return nil, bearerRefused(http.StatusForbidden, errInsufficientScope, "the access token lacks the scope openid")
 	}
-	claims, err := p.personClaims(r.Context(), t.grant.PersonID, t.Scopes)
+	claims, err := p.personClaims(r.Context(), t.Person, t.Scopes)
 	if notFound(err) {
 		return nil, bearerRefused(http.StatusUnauthorized, errInvalidToken, "the access token is not valid")
 	}
@@ -109,12 +109,8 @@ func bearerRefused(status int, code, description string) *refusal {
 	return e
 }
 
-// personClaims collects what scopes ask for. A person who is gone or disabled is storage.ErrNotFound.
-func (p *Provider) personClaims(ctx context.Context, personID string, scopes []string) (map[string]any, error) {
-	person, err := p.Store.Person(ctx, personID)
-	if err != nil {
-		return nil, fmt.Errorf("read person: %w", err)
-	}
+// personClaims collects what scopes ask for. A person who is disabled is storage.ErrNotFound.
+func (p *Provider) personClaims(ctx context.Context, person storage.Person, scopes []string) (map[string]any, error) {
 	if !person.DisabledAt.IsZero() {
 		return nil, storage.ErrNotFound
 	}
@@ -123,7 +119,7 @@ func (p *Provider) personClaims(ctx context.Context, personID string, scopes []s
 		return nil, err
 	}
 	if slices.Contains(scopes, "phone") {
-		if err := p.addPhone(ctx, personID, claims); err != nil {
+		if err := p.addPhone(ctx, person.ID, claims); err != nil {
 			return nil, err
 		}
 	}

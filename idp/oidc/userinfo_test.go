@@ -215,7 +215,7 @@ func TestOA37_UserInfoDuringAnOutage(t *testing.T) {
 	d := newDesk(t)
 	c, _ := d.addClient(nil)
 	token := d.addToken(d.addGrant(c, nil), storage.AccessToken)
-	for _, call := range []string{"Token", "Client", "Person", "PhoneOf"} {
+	for _, call := range []string{"Token", "Client", "PhoneOf"} {
 		d.faults.fail(call)
 		d.wantOutage(d.userInfoOf(token))
 	}

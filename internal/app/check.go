@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/fraud"
 	"github.com/parola-id/parola/mfa"
 	"github.com/parola-id/parola/storage"
@@ -229,6 +230,9 @@ func (c Config) checkLifetimes(bad func(string, ...any)) {
 		}
 	}
 	r := c.Retention
+	if r.Events != 0 && r.Events < audit.LeastKept {
+		bad("retention.events is %s: set it to 2160h (90 days) at least, or to 0 to keep the audit log for ever", r.Events)
+	}
 	if r.Every < time.Second || r.PerRun < 1 || r.Challenges < time.Hour || r.AuthRequests < time.Hour || r.Sessions < 0 || r.Tokens < 0 ||
 		r.Conversions < 8*24*time.Hour || r.DeliveryDays < 24*time.Hour {
 		bad("retention: every must be at least 1s, per_run at least 1, challenges and auth_requests at least 1h, conversions at least 192h, delivery_days at least 24h, the others not negative")

@@ -182,18 +182,80 @@ func TestDOS07_SweepIsBoundedAndTakesOnlyWhatHasEnded(t *testing.T) {
 		return n
 	}
 	manual.Advance(24*time.Hour + 3*time.Minute + time.Second) // four have been over for more than a day
-	if err := a.sweepOnce(t.Context()); err != nil {
-		t.Fatal(err)
+	for _, s := range a.sweepings(manual.Now()) {
+		if s.kind != storage.SweepAuthRequests {
+			continue
+		}
+		if n, held, err := a.sweepStep(t.Context(), s); err != nil || !held || n != 3 {
+			t.Errorf("one step removed %d (lease %v, %v), want 3", n, held, err)
+		}
 	}
 	if got := left(); got != 2 {
-		t.Errorf("after one sweep of at most 3, %d are left, want 2", got)
+		t.Errorf("after one step of at most 3, %d are left, want 2", got)
 	}
-	manual.Advance(time.Second)
 	if err := a.sweepOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := left(); got != 1 {
-		t.Errorf("after the second sweep %d are left, want the one that ended less than a day ago", got)
+		t.Errorf("after a whole sweep %d are left, want the one that ended less than a day ago", got)
+	}
+}
+
+// TestDAT06_WhatEndedInDaysIsRemovedInOneSweep has one sweep remove what takes it several steps, and nothing while another
+// node has the lease.
+func TestDAT06_WhatEndedInDaysIsRemovedInOneSweep(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	manual := clock.NewManual(now)
+	c := complete()
+	c.Database.Path = filepath.Join(t.TempDir(), "parola.db")
+	c.Retention.PerRun = 10
+	b, err := Open(t.Context(), c, Options{Clock: manual})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	a := &App{Base: b, metrics: newMetrics("test")}
+	assertions := func(n int) {
+		t.Helper()
+		if err := b.store.InTx(t.Context(), func(ctx context.Context) error {
+			for range n {
+				if _, err := b.store.UseOnce(ctx, storage.NewID(), now.Add(time.Minute), now); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() (n int) {
+		t.Helper()
+		if err := b.store.InTx(t.Context(), func(ctx context.Context) (err error) {
+			n, err = b.store.Sweep(ctx, storage.SweepAssertions, manual.Now(), 1000)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	sweep := func(node string) {
+		t.Helper()
+		other := *b
+		other.node = node
+		if err := (&App{Base: &other, metrics: a.metrics}).sweepOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	assertions(55)
+	manual.Advance(time.Hour)
+	sweep("one")
+	if n := left(); n != 0 {
+		t.Errorf("%d of 55 were left", n)
+	}
+	assertions(5)
+	sweep("two")
+	if n := left(); n != 5 {
+		t.Errorf("another node swept: %d of 5 are left", n)
 	}
 }
 

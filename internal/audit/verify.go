@@ -51,8 +51,21 @@ type Problem struct {
 	Detail   string `json:"detail"`
 }
 
+// Removed is the beginning of the log that is not there any more, in good order: an event in the chain tells of it, and a
+// checkpoint signs for the chain up to there.
+type Removed struct {
+	// Through is the number of the last event that was removed, or is about to be.
+	Through int64 `json:"through"`
+	// SignedAt is when its checkpoint was signed: nothing that happened later is missing.
+	SignedAt time.Time `json:"signed_at"`
+	// EventID is the event that tells of it.
+	EventID string `json:"event_id"`
+}
+
 // Report is the outcome of a verification.
 type Report struct {
+	// Removed says where the log begins when that is not its first event.
+	Removed *Removed `json:"removed,omitempty"`
 	// Events are sealed and read; Head is the hash of the last.
 	Events int64  `json:"events"`
 	Head   []byte `json:"head,omitempty"`
@@ -87,7 +100,7 @@ func Verify(ctx context.Context, c VerifyConfig) (Report, error) {
 		c.Grace = 10 * time.Second
 	}
 	v := verifier{VerifyConfig: c, head: genesis}
-	for _, read := range []func(context.Context) error{v.chain, v.checkpoints, v.tail} {
+	for _, read := range []func(context.Context) error{v.chain, v.checkpoints, v.beginning, v.tail} {
 		if err := read(ctx); err != nil {
 			return Report{}, fmt.Errorf("verify audit log: %w", err)
 		}
@@ -102,6 +115,15 @@ type verifier struct {
 	sequence int64
 	head     []byte
 	newest   time.Time
+	// first is the oldest event, and before the hash that it continues; removal is the newest event that tells of a removal,
+	// and anchor the checkpoint at the place that it names, once that was found good.
+	first   int64
+	before  []byte
+	removal storage.Event
+	anchor  *storage.Checkpoint
+	// signedFor is when the first checkpoint over the removal's event was signed. The event's own time is only what whoever
+	// wrote it says.
+	signedFor time.Time
 }
 
 func (v *verifier) problem(finding string, sequence int64, eventID, format string, args ...any) {
@@ -125,6 +147,15 @@ func (v *verifier) chain(ctx context.Context) error {
 // event checks one event against the one before, as that was stored: one broken place is one problem and does not hide
 // or repeat itself in what follows.
 func (v *verifier) event(e storage.Event) {
+	if v.first == 0 {
+		v.first, v.before = e.Sequence, e.PrevHash
+		if e.Sequence > 1 { // whether that is in order, beginning says
+			v.sequence, v.head = e.Sequence-1, e.PrevHash
+		}
+	}
+	if e.Kind == AuditPruned {
+		v.removal = e
+	}
 	switch {
 	case e.Sequence > v.sequence+1:
 		v.problem(Missing, v.sequence+1, "", "events %d to %d are gone", v.sequence+1, e.Sequence-1)
@@ -175,6 +206,10 @@ func (v *verifier) checkpoint(ctx context.Context, c storage.Checkpoint) error {
 	if !v.signature(c) {
 		return nil
 	}
+	if v.first > 1 && c.Sequence < v.first {
+		v.gone(c)
+		return nil
+	}
 	at, err := v.Events.SealedEvents(ctx, c.Sequence-1, 1)
 	if err != nil {
 		return err
@@ -188,10 +223,60 @@ func (v *verifier) checkpoint(ctx context.Context, c storage.Checkpoint) error {
 	case !bytes.Equal(c.Head, at[0].Hash):
 		v.problem(Mismatch, c.Sequence, at[0].ID, "the checkpoint of %s signed another chain", when)
 	default:
+		v.fits(c)
 		v.report.Checkpoints++
 		if v.report.Last == nil || c.Sequence > v.report.Last.Sequence {
 			v.report.Last = &c
 		}
+	}
+	return nil
+}
+
+// gone looks at a checkpoint whose event was removed. The one right before the first event that is left signs for what
+// that event continues; older ones say nothing about what is left.
+func (v *verifier) gone(c storage.Checkpoint) {
+	switch {
+	case c.Sequence != v.first-1:
+	case !bytes.Equal(c.Head, v.before):
+		v.problem(Mismatch, c.Sequence, "", "the checkpoint of %s signed another chain than the one that goes on", c.At.UTC().Format(stamp))
+	default:
+		v.fits(c)
+		v.report.Checkpoints++
+	}
+}
+
+func (v *verifier) fits(c storage.Checkpoint) {
+	if through, ok := announcedThrough(v.removal); ok && through == c.Sequence {
+		v.anchor = &c
+	}
+	if v.removal.Sequence > 0 && c.Sequence >= v.removal.Sequence && (v.signedFor.IsZero() || c.At.Before(v.signedFor)) {
+		v.signedFor = c.At
+	}
+}
+
+// beginning judges a chain that does not begin with event 1: an event in it must tell of the removal, a checkpoint must sign
+// for the place, and it must have been old enough when the event was written.
+func (v *verifier) beginning(context.Context) error {
+	if v.first <= 1 {
+		return nil
+	}
+	through, told := announcedThrough(v.removal)
+	at := v.removal.At
+	for _, latest := range []time.Time{v.signedFor, v.Now} {
+		if !latest.IsZero() && latest.Before(at) {
+			at = latest
+		}
+	}
+	switch {
+	case !told || through < v.first-1:
+		v.problem(Missing, 1, "", "events 1 to %d are gone, and no event tells of their removal", v.first-1)
+	case v.anchor == nil:
+		v.problem(Missing, 1, v.removal.ID, "events 1 to %d are gone, and no good checkpoint signs for event %d", v.first-1, through)
+	case at.Sub(v.anchor.At) < LeastKept:
+		v.problem(Missing, 1, v.removal.ID, "events up to %d were removed %s after they were signed for; they are kept for %s at least",
+			through, at.Sub(v.anchor.At).Round(time.Hour), LeastKept)
+	default:
+		v.report.Removed = &Removed{Through: v.first - 1, SignedAt: v.anchor.At, EventID: v.removal.ID}
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func Benchmark(b *testing.B, s storage.Store) {
 		k := tokenRecord(storage.AccessToken, g)
 		tx(b, func(ctx context.Context) error { return s.InsertTokens(ctx, k) })
 		for b.Loop() {
-			if _, _, err := s.Token(ctx, k.Kind, k.Hash); err != nil {
+			if _, err := s.Token(ctx, k.Kind, k.Hash); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -60,7 +60,7 @@ func testClients(t *testing.T, db Database) {
 		write(t, s, func(ctx context.Context) error { return s.DeleteClient(ctx, g.ClientID) })
 		_, err := s.Grant(ctx, g.ID)
 		isError(t, err, storage.ErrNotFound)
-		_, _, err = s.Token(ctx, token.Kind, token.Hash)
+		_, err = s.Token(ctx, token.Kind, token.Hash)
 		isError(t, err, storage.ErrNotFound)
 		_, err = s.Consent(ctx, g.PersonID, g.ClientID)
 		isError(t, err, storage.ErrNotFound)

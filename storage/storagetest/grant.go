@@ -137,23 +137,47 @@ func testTokens(t *testing.T, db Database) {
 	}
 	read := func(t *testing.T, k storage.Token) storage.Token {
 		t.Helper()
-		got, _, err := s.Token(ctx, k.Kind, k.Hash)
+		got, err := s.Token(ctx, k.Kind, k.Hash)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return got
+		return got.Token
 	}
 
-	t.Run("a token comes with its grant, and only as its own kind", func(t *testing.T) {
-		g := seedGrant(t, s)
+	t.Run("a token comes with what it stands for, and only as its own kind", func(t *testing.T) {
+		p := seedPerson(t, s)
+		g := grantRecord(seedClient(t, s).ID, p.ID)
+		write(t, s, func(ctx context.Context) error { return s.InsertGrant(ctx, g) })
 		access, _ := seed(t, g)
-		got, grant, err := s.Token(ctx, storage.AccessToken, access.Hash)
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, got, access)
-		same(t, grant, g)
-		_, _, err = s.Token(ctx, storage.RefreshToken, access.Hash)
+		want := storage.PresentedToken{Token: access, Person: p, Grant: storage.Grant{ID: g.ID, ClientID: g.ClientID,
+			PersonID: p.ID, SessionID: g.SessionID, AuthRequestID: g.AuthRequestID, Login: g.Login}}
+		same(t, must(s.Token(ctx, storage.AccessToken, access.Hash))(t), want)
+		_, err := s.Token(ctx, storage.RefreshToken, access.Hash)
+		isError(t, err, storage.ErrNotFound)
+
+		alone := grantRecord(g.ClientID, "")
+		write(t, s, func(ctx context.Context) error { return s.InsertGrant(ctx, alone) })
+		access, _ = seed(t, alone)
+		want = storage.PresentedToken{Token: access, Grant: storage.Grant{ID: alone.ID, ClientID: alone.ClientID,
+			SessionID: alone.SessionID, AuthRequestID: alone.AuthRequestID, Login: alone.Login}}
+		same(t, must(s.Token(ctx, storage.AccessToken, access.Hash))(t), want)
+	})
+	t.Run("a token tells that its person is disabled, or a phone of that person is", func(t *testing.T) {
+		p := seedPerson(t, s)
+		g := grantRecord(seedClient(t, s).ID, p.ID)
+		write(t, s, func(ctx context.Context) error { return s.InsertGrant(ctx, g) })
+		access, _ := seed(t, g)
+		f := phoneRecord(p.ID)
+		f.DisabledAt = noon
+		write(t, s, func(ctx context.Context) error { return s.PutPhone(ctx, f) })
+		same(t, must(s.Token(ctx, access.Kind, access.Hash))(t).Grant.Barred, true)
+		f.DisabledAt = time.Time{}
+		write(t, s, func(ctx context.Context) error { return s.PutPhone(ctx, f) })
+		same(t, must(s.Token(ctx, access.Kind, access.Hash))(t).Grant.Barred, false)
+		p.DisabledAt = noon
+		write(t, s, func(ctx context.Context) error { return s.UpdatePerson(ctx, p) })
+		same(t, must(s.Token(ctx, access.Kind, access.Hash))(t).Grant.Barred, true)
+		_, err := s.Token(ctx, storage.RefreshToken, access.Hash)
 		isError(t, err, storage.ErrNotFound)
 	})
 	t.Run("OA-51 of eight uses of a refresh token exactly one wins", func(t *testing.T) {

@@ -27,6 +27,8 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, err
 	if err != nil {
 		return 0, t.fail(err)
 	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	result, err := t.run(ctx, query, clean(args))
 	if err != nil {
 		return 0, t.fail(s.translate(err))
@@ -92,6 +94,8 @@ func (q statement[T]) read(ctx context.Context, s *Store, t *tx, query string, a
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	var rows *sql.Rows
 	if t != nil {
 		rows, err = t.query(ctx, query, args)

@@ -73,7 +73,10 @@ func (s *Store) try(ctx context.Context, fn func(ctx context.Context) error) (ag
 	if s.commits != nil {
 		return false, s.together(ctx, fn)
 	}
-	conn, begun, err := s.beginOn(ctx)
+	// Of the transaction alone, not of what fn gets: that context may be kept.
+	bounded, cancel := s.within(ctx)
+	defer cancel()
+	conn, begun, err := s.beginOn(bounded)
 	if err != nil {
 		return s.dialect.Classify(err) == Retry, err
 	}
