@@ -14,6 +14,8 @@ import (
 var (
 	relativeLink = regexp.MustCompile(`\]\(([^)#:]+)(?:#([^)]*))?\)`)
 	metricName   = regexp.MustCompile(`parola_[a-z_]+_(?:seconds|total|info)`)
+	// declaredMetric is one where it is made.
+	declaredMetric = regexp.MustCompile(`(?:Name: |describe\()"(parola_[a-z_]+)"`)
 	// setting is a configuration key as documents name one: `mfa.template_ttl`.
 	setting = regexp.MustCompile("`((?:server|database|secrets|whatsapp|sms|mfa|limits|lifetimes|password|brand|outbound|retention|tracing|log)(?:\\.[a-z_]+)+)`")
 	keyLine = regexp.MustCompile(`^( *)(?:# )?([a-z_]+):`)
@@ -76,7 +78,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var exist []string
+	var exist, declared []string
 	for _, path := range sources {
 		source, err := os.ReadFile(path)
 		if err != nil {
@@ -84,6 +86,9 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 		}
 		if !strings.HasSuffix(path, "_test.go") {
 			exist = append(exist, metricName.FindAllString(string(source), -1)...)
+			for _, m := range declaredMetric.FindAllStringSubmatch(string(source), -1) {
+				declared = append(declared, m[1])
+			}
 		}
 	}
 	texts := documents(t)
@@ -94,8 +99,8 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range exist {
-		if !strings.Contains(texts["docs/operations.md"], name) {
+	for _, name := range declared {
+		if !strings.Contains(texts["docs/operations.md"], "`"+name+"`") {
 			t.Errorf("docs/operations.md does not explain %s", name)
 		}
 	}
@@ -132,4 +137,26 @@ func settings(template string) map[string]bool {
 		keys[strings.Join(path, ".")] = true
 	}
 	return keys
+}
+
+// TestEveryAlarmIsExplained holds the rules and their runbook together.
+func TestEveryAlarmIsExplained(t *testing.T) {
+	rules, err := os.ReadFile("deploy/prometheus/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runbook := documents(t)["docs/alarms.md"]
+	var alarms, explained []string
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+		alarms = append(alarms, m[1])
+		if url := "/docs/alarms.md#" + strings.ToLower(m[1]) + "\n"; !strings.Contains(string(rules), url) {
+			t.Errorf("%s leads to no runbook", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^## (\w+)$`).FindAllStringSubmatch(runbook, -1) {
+		explained = append(explained, m[1])
+	}
+	if !slices.Equal(alarms, explained) {
+		t.Errorf("the alarms are %q, docs/alarms.md explains %q", alarms, explained)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -197,5 +198,33 @@ func TestTracingSettingsAreChecked(t *testing.T) {
 	headers, err := Tracing{Headers: NewSecret("x-key=a=b, y=c")}.headers()
 	if err != nil || headers["X-Key"] != "a=b" || headers["Y"] != "c" || len(headers) != 2 {
 		t.Errorf("headers %v, %v", headers, err)
+	}
+}
+
+func TestDOS08_CollectorThatTakesNothingKeepsNobodyWaiting(t *testing.T) {
+	release := make(chan struct{})
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer collector.Close()
+	defer close(release)
+	b := &Base{log: slog.New(slog.DiscardHandler)}
+	b.config.Tracing = Tracing{Endpoint: collector.URL, SampleRatio: 1}
+	m := newMetrics("test")
+	tracer, _, err := b.traces(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	const made = 3 * mostSpans
+	for range made {
+		_, span := tracer.Request(t.Context(), http.MethodGet, "", began)
+		span.Answered("/login", http.StatusOK, "")
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("%d requests took %s", made, took)
+	}
+	w := httptest.NewRecorder()
+	m.handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	if want := fmt.Sprintf("parola_spans_total{outcome=\"lost\"} %d\n", made-mostSpans); !strings.Contains(w.Body.String(), want) {
+		t.Errorf("metrics lack %s", want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -16,8 +17,8 @@ import (
 )
 
 const (
-	// spanQueue bounds the spans that wait for the collector, about 4 MB; beyond it new ones are lost and nobody waits.
-	spanQueue = 4096
+	// mostSpans bounds the spans that wait for the collector, about 4 MB; beyond it new ones are lost and nobody waits.
+	mostSpans = 4096
 	// spanDelay is how long a span waits for others.
 	spanDelay = 2 * time.Second
 	// spanFlush bounds how long a stopping server waits for the collector.
@@ -34,16 +35,20 @@ func (b *Base) traces(m *metrics) (tracer *tracing.Tracer, end func(), err error
 	if err != nil {
 		return nil, nil, err // Check has said so
 	}
+	queue := &spanQueue{lost: m.spans.WithLabelValues("lost").Inc}
 	exporter := otlp.New(otlp.Config{URL: strings.TrimSuffix(t.Endpoint, "/") + "/v1/traces", Headers: headers,
 		Sent: func(taken, lost int, err error) {
+			queue.waiting.Add(-int64(taken + lost))
 			m.spans.WithLabelValues("taken").Add(float64(taken))
 			m.spans.WithLabelValues("lost").Add(float64(lost))
 			if err != nil {
 				b.log.Warn("traces did not reach the collector", "lost", lost, "err", err)
 			}
 		}})
+	queue.SpanProcessor = sdk.NewBatchSpanProcessor(exporter, sdk.WithMaxQueueSize(mostSpans), sdk.WithBatchTimeout(spanDelay),
+		sdk.WithMaxExportBatchSize(512))
 	provider := sdk.NewTracerProvider(
-		sdk.WithBatcher(exporter, sdk.WithMaxQueueSize(spanQueue), sdk.WithBatchTimeout(spanDelay), sdk.WithMaxExportBatchSize(512)),
+		sdk.WithSpanProcessor(queue),
 		sdk.WithIDGenerator(tracing.IDs{}),
 		// Whoever was told of a trace first has decided whether it is recorded: a login is, or is not, as a whole.
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(t.SampleRatio))),
@@ -57,6 +62,23 @@ func (b *Base) traces(m *metrics) (tracer *tracing.Tracer, end func(), err error
 			b.log.Warn("send the last traces", "err", err)
 		}
 	}, nil
+}
+
+// spanQueue counts the spans that find mostSpans waiting. The SDK's own queue is as long and would drop them, but say nothing.
+type spanQueue struct {
+	sdk.SpanProcessor
+	waiting atomic.Int64
+	lost    func()
+}
+
+// OnEnd implements sdk.SpanProcessor.
+func (q *spanQueue) OnEnd(s sdk.ReadOnlySpan) {
+	if q.waiting.Add(1) > mostSpans {
+		q.waiting.Add(-1)
+		q.lost()
+		return
+	}
+	q.SpanProcessor.OnEnd(s)
 }
 
 // headers reads name=value pairs, as OTEL_EXPORTER_OTLP_HEADERS has them. Errors repeat no value: it may be a secret.
