@@ -82,7 +82,7 @@ var outside = map[string][]string{
 	"golang.org/x/crypto/bcrypt":  {"idp/password"},
 	"github.com/coreos/go-oidc":   {"examples/webapp", "examples/cliapp/native", "examples/cliapp", "examples/api"},
 	"github.com/chromedp":         {},
-	"database/sql":                {"storage/internal/sqlstore", "storage/sqlite", "storage/postgres", "storage/storagetest", "bench/check"},
+	"database/sql":                {"storage/internal/sqlstore", "storage/sqlite", "storage/postgres", "storage/storagetest", "bench/check", "bench/load"},
 	"html/template":               {"templates", "idp", "examples/webapp", "examples/handset"},
 	"github.com/go-jose/go-jose":  {"idp/oidc", "idp/signing", "internal/outbound", "examples/api"},
 	"github.com/stretchr/testify": {},

@@ -85,13 +85,13 @@ func (o *ownTarget) start(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	o.profile, o.nodes = server, []int{server.PID()}
+	o.server, o.nodes = server, []int{server.PID()}
 	return ready, o.keys(ctx)
 }
 
 // keys waits for the RSA key, which the first start makes in the background.
 func (o *ownTarget) keys(ctx context.Context) error {
-	w, err := dial(ctx, o.issuer)
+	w, err := newWire(ctx, o.issuer)
 	if err != nil {
 		return err
 	}
@@ -144,11 +144,11 @@ func finished(ctx context.Context, store storage.Store) (bool, error) {
 
 // stop ends the server as an operator does.
 func (o *ownTarget) stop() error {
-	if o.profile == nil {
+	if o.server == nil {
 		return nil
 	}
-	err := o.profile.Stop()
-	o.profile = nil
+	err := o.server.Stop()
+	o.server = nil
 	if err != nil {
 		return fmt.Errorf("stop the server: %w\n%s", err, o.in.LogTail(5))
 	}
@@ -156,8 +156,8 @@ func (o *ownTarget) stop() error {
 }
 
 func (o *ownTarget) close() {
-	if o.profile != nil {
-		o.profile.Kill()
+	if o.server != nil {
+		o.server.Kill()
 	}
 	o.in.Close()
 }

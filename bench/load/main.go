@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,9 +33,12 @@ import (
 type options struct {
 	shape
 	database, dsn, only string
+	profiles            string // a directory
 	asJSON, check       bool
 	url, setup          string
 	pids                []int
+	// users is how many a database grows to.
+	users int64
 }
 
 // parts are what --only may name besides the operations.
@@ -69,6 +73,7 @@ func flags(args []string) (options, error) {
 	set.IntVar(&o.workers, "workers", 16, "operations in progress at a time")
 	set.IntVar(&o.seconds, "seconds", 10, "how long each is measured")
 	set.StringVar(&o.profiles, "profile", "", "write the server's CPU profile of each operation into this `directory`")
+	set.Int64Var(&o.users, "users", 1_000_000, "how many people growth ends with, who have ten events each")
 	set.BoolVar(&o.asJSON, "json", false, "report in JSON")
 	set.BoolVar(&o.check, "check", false, "exit with 1 when a limit is exceeded")
 	set.StringVar(&o.url, "url", "", "issuer `URL` of a server that runs already; with --pid and --setup")
@@ -142,13 +147,8 @@ func measured(ctx context.Context, o options, out io.Writer) error {
 	} else {
 		err = r.own(ctx, o)
 	}
-	if err != nil {
-		return err
-	}
-	if err := r.write(out, o.asJSON); err != nil {
-		return err
-	}
-	return r.verdict(o.check)
+	// What was measured before a failure is told all the same.
+	return errors.Join(err, r.write(out, o.asJSON), r.verdict(o.check))
 }
 
 // own measures servers that are started here.
@@ -170,8 +170,10 @@ func (r *report) own(ctx context.Context, o options) error {
 		}
 		o.pids = []int{pid}
 	}
-	if err := r.yardsticks(ctx, o, cluster); err != nil {
-		return err
+	if o.wants("yardsticks") {
+		if err := r.yardsticks(ctx, cluster, o.pids); err != nil {
+			return err
+		}
 	}
 	for _, database := range databases {
 		dsn, others := "", []int(nil)
@@ -231,18 +233,14 @@ func (r *report) operations(ctx context.Context, o options, t *target, database 
 			continue
 		}
 		s := o.shape
-		if s.profiles != "" {
-			s.profiles += "/" + database + "-"
+		if o.profiles != "" {
+			s.profile = filepath.Join(o.profiles, database+"-"+op.name+".pprof")
 		}
 		f, err := measure(ctx, t, op, s)
 		if err != nil {
 			return err
 		}
 		f.Database, f.Limit = database, op.limits[database]
-		if hash, measured := r.hash(); op.hashes && measured {
-			less := f.CPU - hash
-			f.Less = &less
-		}
 		r.Figures = append(r.Figures, f)
 	}
 	return nil
@@ -255,8 +253,10 @@ func (r *report) running(ctx context.Context, o options) error {
 		return err
 	}
 	defer t.close()
-	if err := r.yardsticks(ctx, o, nil); err != nil {
-		return err
+	if o.wants("yardsticks") {
+		if err := r.yardsticks(ctx, nil, nil); err != nil {
+			return err
+		}
 	}
 	return r.operations(ctx, o, &t.target, database)
 }

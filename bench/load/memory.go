@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/parola-id/parola/bench/rig"
 )
 
 // state is something that was measured of the server as a whole.
@@ -44,7 +46,7 @@ func starting(ctx context.Context, o *ownTarget) ([]state, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.profile, o.nodes, times[i] = server, []int{server.PID()}, ready
+		o.server, o.nodes, times[i] = server, []int{server.PID()}, ready
 	}
 	slices.Sort(times)
 	pause(ctx, idleAfter)
@@ -75,7 +77,6 @@ func storm(ctx context.Context, t *target, database string, seconds int) ([]stat
 	if err := forgetPeak(t.nodes); err != nil {
 		return nil, err
 	}
-	// The first probes' people are signed in already; everybody here is someone else's neighbour, not the same person.
 	work, err := prepareAll(ctx, t, operation{prepare: prepareStormLogin}, atOnce, 0)
 	if err != nil {
 		return nil, err
@@ -108,13 +109,13 @@ func storm(ctx context.Context, t *target, database string, seconds int) ([]stat
 }
 
 // prepareStormLogin is a login that waits where it is put off, as a browser with a patient person does.
-func prepareStormLogin(ctx context.Context, t *target, worker, _ int) (func(context.Context) error, error) {
-	w, err := dial(ctx, t.issuer)
+func prepareStormLogin(ctx context.Context, t *target, people []rig.Person, _ int) (func(context.Context) error, error) {
+	w, err := newWire(ctx, t.issuer)
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) error {
-		_, err := t.signIn(ctx, w, t.people[worker], true)
+		_, err := t.signIn(ctx, w, people[0], true)
 		return err
 	}, nil
 }

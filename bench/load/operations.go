@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+
+	"github.com/parola-id/parola/bench/rig"
 )
 
 // limits are the most CPU-ms that an operation may take, by database.
@@ -22,8 +24,9 @@ type operation struct {
 	needsPasscode bool
 	// stock, where set, is how many are prepared per second of the run, because each needs much that is not measured.
 	stock int
-	// prepare makes what one worker does again and again. A stocked operation is made n times over.
-	prepare func(ctx context.Context, t *target, worker, n int) (func(context.Context) error, error)
+	// prepare makes what one worker does again and again, with people of its own: nobody signs in twice at a time. A stocked
+	// operation is made n times over.
+	prepare func(ctx context.Context, t *target, people []rig.Person, n int) (func(context.Context) error, error)
 }
 
 // operations are those of docs/performance.md, with what is promised there.
@@ -40,14 +43,16 @@ func operations() []operation {
 	}
 }
 
-// prepareLogin is a whole login of a person whom nobody else signs in at the time.
-func prepareLogin(ctx context.Context, t *target, worker, _ int) (func(context.Context) error, error) {
-	w, err := dial(ctx, t.issuer)
+// prepareLogin is a whole login, of one person after the other.
+func prepareLogin(ctx context.Context, t *target, people []rig.Person, _ int) (func(context.Context) error, error) {
+	w, err := newWire(ctx, t.issuer)
 	if err != nil {
 		return nil, err
 	}
-	p := t.people[worker]
+	turn := 0
 	return func(ctx context.Context) error {
+		p := people[turn%len(people)]
+		turn++
 		got, err := t.signIn(ctx, w, p, false)
 		if err == nil && got.ID == "" {
 			err = errors.New("a login without an ID token")
@@ -56,8 +61,8 @@ func prepareLogin(ctx context.Context, t *target, worker, _ int) (func(context.C
 	}, nil
 }
 
-func prepareClientCredentials(ctx context.Context, t *target, _, _ int) (func(context.Context) error, error) {
-	w, err := dial(ctx, t.issuer)
+func prepareClientCredentials(ctx context.Context, t *target, _ []rig.Person, _ int) (func(context.Context) error, error) {
+	w, err := newWire(ctx, t.issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -67,18 +72,18 @@ func prepareClientCredentials(ctx context.Context, t *target, _, _ int) (func(co
 	}, nil
 }
 
-// signedIn is a connection and what the login of a worker's person brought.
-func signedIn(ctx context.Context, t *target, worker int) (*wire, tokens, error) {
-	w, err := dial(ctx, t.issuer)
+// signedIn is a connection and what a login brought.
+func signedIn(ctx context.Context, t *target, p rig.Person) (*wire, tokens, error) {
+	w, err := newWire(ctx, t.issuer)
 	if err != nil {
 		return nil, tokens{}, err
 	}
-	got, err := t.signIn(ctx, w, t.people[worker], true)
+	got, err := t.signIn(ctx, w, p, true)
 	return w, got, err
 }
 
-func prepareRefresh(ctx context.Context, t *target, worker, _ int) (func(context.Context) error, error) {
-	w, got, err := signedIn(ctx, t, worker)
+func prepareRefresh(ctx context.Context, t *target, people []rig.Person, _ int) (func(context.Context) error, error) {
+	w, got, err := signedIn(ctx, t, people[0])
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +103,8 @@ func prepareRefresh(ctx context.Context, t *target, worker, _ int) (func(context
 	}, nil
 }
 
-func prepareUserInfo(ctx context.Context, t *target, worker, _ int) (func(context.Context) error, error) {
-	w, got, err := signedIn(ctx, t, worker)
+func prepareUserInfo(ctx context.Context, t *target, people []rig.Person, _ int) (func(context.Context) error, error) {
+	w, got, err := signedIn(ctx, t, people[0])
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +113,8 @@ func prepareUserInfo(ctx context.Context, t *target, worker, _ int) (func(contex
 	}, nil
 }
 
-func prepareIntrospection(ctx context.Context, t *target, worker, _ int) (func(context.Context) error, error) {
-	w, got, err := signedIn(ctx, t, worker)
+func prepareIntrospection(ctx context.Context, t *target, people []rig.Person, _ int) (func(context.Context) error, error) {
+	w, got, err := signedIn(ctx, t, people[0])
 	if err != nil {
 		return nil, err
 	}
@@ -119,21 +124,18 @@ func prepareIntrospection(ctx context.Context, t *target, worker, _ int) (func(c
 }
 
 // preparePasscode brings n logins as far as the passcode. What is measured is the one POST that carries it.
-func preparePasscode(ctx context.Context, t *target, worker, n int) (func(context.Context) error, error) {
-	w, err := dial(ctx, t.issuer)
+func preparePasscode(ctx context.Context, t *target, people []rig.Person, n int) (func(context.Context) error, error) {
+	w, err := newWire(ctx, t.issuer)
 	if err != nil {
 		return nil, err
 	}
 	stock := make([]*login, n)
 	for i := range stock {
-		if stock[i], err = t.toPasscode(ctx, t.people[worker], true); err != nil {
+		if stock[i], err = t.toPasscode(ctx, people[i%len(people)], true); err != nil {
 			return nil, err
 		}
 	}
-	return func(ctx context.Context) error {
-		if len(stock) == 0 {
-			return errors.New("the stock of logins is used up")
-		}
+	return func(context.Context) error {
 		l := stock[0]
 		stock = stock[1:]
 		return w.redirected(l.Request("passcode", url.Values{"passcode": {l.passcode}}))
@@ -141,9 +143,9 @@ func preparePasscode(ctx context.Context, t *target, worker, n int) (func(contex
 }
 
 // prepareDocument reads a public document, which holds a member.
-func prepareDocument(path, member string) func(context.Context, *target, int, int) (func(context.Context) error, error) {
-	return func(ctx context.Context, t *target, _, _ int) (func(context.Context) error, error) {
-		w, err := dial(ctx, t.issuer)
+func prepareDocument(path, member string) func(context.Context, *target, []rig.Person, int) (func(context.Context) error, error) {
+	return func(ctx context.Context, t *target, _ []rig.Person, _ int) (func(context.Context) error, error) {
+		w, err := newWire(ctx, t.issuer)
 		if err != nil {
 			return nil, err
 		}

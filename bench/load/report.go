@@ -71,31 +71,27 @@ func fileSystem(dir string) string {
 	return fmt.Sprintf("%#x", uint32(s.Type))
 }
 
-// yardsticks measures them, where wanted; the hash is needed for a login too.
-func (r *report) yardsticks(ctx context.Context, o options, cluster *storagetest.Cluster) error {
-	add := func(y yardstick, err error) error {
-		r.Yardsticks = append(r.Yardsticks, y)
+// yardsticks measures them.
+func (r *report) yardsticks(ctx context.Context, cluster *storagetest.Cluster, postmaster []int) error {
+	alone, busy, err := argon2id(ctx)
+	if err != nil {
 		return err
 	}
-	if o.wants("yardsticks") || o.wants("login") {
-		if err := add(argon2id(ctx)); err != nil {
-			return err
-		}
-	}
-	if !o.wants("yardsticks") {
-		return nil
-	}
-	if err := add(es256(ctx)); err != nil {
+	signature, err := es256()
+	if err != nil {
 		return err
 	}
+	r.Yardsticks = append(r.Yardsticks, alone, busy, signature)
 	dir, err := os.MkdirTemp("", "parola-load-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := add(sqliteRow(ctx, dir)); err != nil {
+	inFile, err := sqliteRow(ctx, dir)
+	if err != nil {
 		return err
 	}
+	r.Yardsticks = append(r.Yardsticks, inFile)
 	if cluster == nil {
 		return nil // the database of somebody else gets no rows of ours but those of the operations
 	}
@@ -103,15 +99,9 @@ func (r *report) yardsticks(ctx context.Context, o options, cluster *storagetest
 	if err != nil {
 		return err
 	}
-	return add(postgresRow(ctx, dsn, o.pids))
-}
-
-// hash is the processor time of one argon2id.
-func (r *report) hash() (float64, bool) {
-	if len(r.Yardsticks) == 0 {
-		return 0, false
-	}
-	return r.Yardsticks[0].CPU, true
+	onServer, err := postgresRow(ctx, dsn, postmaster)
+	r.Yardsticks = append(r.Yardsticks, onServer)
+	return err
 }
 
 func (r *report) write(out io.Writer, asJSON bool) error {
@@ -146,12 +136,15 @@ func (r *report) write(out io.Writer, asJSON bool) error {
 }
 
 func (f figure) write(w io.Writer) {
-	less := "–"
-	if f.Less != nil {
-		less = fmt.Sprintf("%.2f", *f.Less)
-	}
 	fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%.3f\t%s\t%.2f\t%s\t%.0f\t%d\t\n", f.Operation, f.Database, f.N, f.PerSecond,
-		f.P50, f.P95, f.P99, f.CPU, less, f.Limit, word(f.over()), f.Peak, f.Errors)
+		f.P50, f.P95, f.P99, f.CPU, f.less(), f.Limit, word(f.over()), f.Peak, f.Errors)
+}
+
+func (f figure) less() string {
+	if f.Less == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", *f.Less)
 }
 
 func word(over bool) string {

@@ -34,11 +34,19 @@ type target struct {
 	nodes, others []int
 	// settle waits until the server has done what operations leave for later: receipts, the sealing of events, the ledger.
 	settle func(context.Context) error
-	// profile is the server to be profiled; nil where it is not ours.
-	profile *rig.Server
+	// server is nil where it is not ours.
+	server *rig.Server
 }
 
 func (t *target) processes() []int { return slices.Concat(t.nodes, t.others) }
+
+// share are the people of one worker of several.
+func (t *target) share(worker, workers int) (people []rig.Person) {
+	for i := worker; i < len(t.people); i += workers {
+		people = append(people, t.people[i])
+	}
+	return people
+}
 
 // login is one person on the way to a passcode, and further.
 type login struct {

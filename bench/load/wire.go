@@ -14,17 +14,24 @@ import (
 	"time"
 )
 
-// wire is one connection to the server, of one worker. net/http's client costs more processor time than the server takes for
+// wire is the connection of one worker to the server. net/http's client costs more processor time than the server takes for
 // its cheapest answers, and both share the machine; this costs a part of that.
 type wire struct {
 	issuer *url.URL
-	conn   net.Conn
-	r      *bufio.Reader
-	w      *bufio.Writer
+	dial   func() (net.Conn, error)
+	used   time.Time
+
+	conn net.Conn
+	r    *bufio.Reader
+	w    *bufio.Writer
 }
 
-// dial opens a connection, which ends with ctx.
-func dial(ctx context.Context, issuer string) (*wire, error) {
+// keptIdle is how long a connection is kept unused; the server closes it after a minute.
+const keptIdle = 30 * time.Second
+
+// newWire makes a connection that is opened when it is first used, because the server closes one that says nothing for a few
+// seconds. It ends with ctx.
+func newWire(ctx context.Context, issuer string) (*wire, error) {
 	u, err := url.Parse(issuer)
 	if err != nil {
 		return nil, err
@@ -34,15 +41,35 @@ func dial(ctx context.Context, issuer string) (*wire, error) {
 		address = net.JoinHostPort(u.Host, u.Scheme)
 	}
 	d := &net.Dialer{Timeout: 5 * time.Second}
-	conn, err := d.DialContext(ctx, "tcp", address)
-	if err == nil && u.Scheme == "https" {
-		conn = tls.Client(conn, &tls.Config{ServerName: u.Hostname()})
+	return &wire{issuer: u, dial: func() (net.Conn, error) {
+		conn, err := d.DialContext(ctx, "tcp", address)
+		if err == nil && u.Scheme == "https" {
+			conn = tls.Client(conn, &tls.Config{ServerName: u.Hostname()})
+		}
+		if err == nil {
+			context.AfterFunc(ctx, func() { conn.Close() })
+		}
+		return conn, err
+	}}, nil
+}
+
+// open opens the connection, and again where it was not used for a while.
+func (w *wire) open() error {
+	now := time.Now()
+	fresh := w.conn != nil && now.Sub(w.used) < keptIdle
+	w.used = now
+	if fresh {
+		return nil
 	}
-	if err != nil {
-		return nil, err
+	if w.conn != nil {
+		w.conn.Close()
 	}
-	context.AfterFunc(ctx, func() { conn.Close() })
-	return &wire{issuer: u, conn: conn, r: bufio.NewReader(conn), w: bufio.NewWriter(conn)}, nil
+	var err error
+	if w.conn, err = w.dial(); err != nil {
+		return err
+	}
+	w.r, w.w = bufio.NewReader(w.conn), bufio.NewWriter(w.conn)
+	return nil
 }
 
 // request is one to the server; authorization is the header's value, form a body where not nil.
@@ -80,6 +107,9 @@ func (w *wire) redirected(r *http.Request) error {
 }
 
 func (w *wire) send(r *http.Request) (status int, body []byte, err error) {
+	if err := w.open(); err != nil {
+		return 0, nil, err
+	}
 	if err := w.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return 0, nil, err
 	}
