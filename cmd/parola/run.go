@@ -41,6 +41,7 @@ type commands struct {
 	Session  sessionCommands  `cmd:"" help:"Signed-in browsers."`
 	Client   clientCommands   `cmd:"" help:"The applications that people sign in to."`
 	Keys     keysCommands     `cmd:"" help:"The keys that sign tokens."`
+	Secrets  secretsCommands  `cmd:"" help:"The root secret, and its replacement."`
 	Audit    auditCommands    `cmd:"" help:"What happened, and whether the record of it is whole."`
 	WhatsApp whatsAppCommands `cmd:"" name:"whatsapp" help:"The template, number and webhook at Meta."`
 	Delivery deliveryCommands `cmd:"" help:"What messages cost and what arrived."`

@@ -23,17 +23,17 @@ func (b *Base) auditKey() ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(b.keys.Bytes(secret.Audit))
 }
 
-// auditPublicKeys are those of the current root secret and of the one before.
+// auditPublicKeys are those of the configured root secrets, and of older ones that are gone.
 func (b *Base) auditPublicKeys() []ed25519.PublicKey {
 	keys := []ed25519.PublicKey{b.auditKey().Public().(ed25519.PublicKey)}
 	for _, seed := range b.keys.OtherBytes(secret.Audit) {
 		keys = append(keys, ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
 	}
-	return keys
+	return append(keys, b.oldAuditKeys...)
 }
 
-// AuditPublicKey is what verifies the checkpoints of the audit log, as PEM: the current key, and the one before while
-// the root secret is being replaced.
+// AuditPublicKey is what verifies the checkpoints of the audit log, as PEM: the current key, and those of other root
+// secrets that this database was used with.
 func (b *Base) AuditPublicKey() []byte {
 	var text []byte
 	for _, key := range b.auditPublicKeys() {

@@ -209,6 +209,7 @@ func (a *App) startWork(work *crew) {
 	work.start("fraud", func(ctx context.Context) error { a.money.judge.Run(ctx); return nil })
 	work.start("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
 	work.start("signing keys", a.tendKeys)
+	work.start("root secrets", a.sayRoots)
 	if a.public != nil {
 		work.start("public listener", func(ctx context.Context) error {
 			server := newServer(a.handler, a.log)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"os"
@@ -25,6 +26,8 @@ type Options struct {
 	Clock clock.Clock
 	// Observe hears of SQL statements and commits; for tests that count them.
 	Observe func(op string)
+	// AnyRoot opens a database that needs a root secret which is not configured: for the commands that tell which.
+	AnyRoot bool
 }
 
 // Base is what both the server and the command line stand on: an open database, the keys and the audit log.
@@ -40,6 +43,8 @@ type Base struct {
 	node     string
 	release  string
 	log      *slog.Logger
+	// oldAuditKeys verify what was signed under root secrets that are gone.
+	oldAuditKeys []ed25519.PublicKey
 }
 
 // Open checks the configuration and opens the database. The schema must be one that this release serves, or is brought
@@ -54,6 +59,9 @@ func Open(ctx context.Context, c Config, o Options) (*Base, error) {
 	}
 	if err == nil {
 		err = b.store.CheckSchema(ctx) // of a newer release too
+	}
+	if err == nil && !o.AnyRoot {
+		err = b.checkRoots(ctx)
 	}
 	if err == nil {
 		err = b.checkEpoch(ctx)

@@ -87,7 +87,10 @@ const (
 	KeyCreated         = "key.created"
 	KeyActivated       = "key.activated"
 	KeyRetired         = "key.retired"
-	KeyRevoked         = "key.revoked" // withdrawn by an operator
+	KeyRevoked         = "key.revoked"        // withdrawn by an operator
+	RootActivated      = "key.root.activated" // a node made things with a new root secret for the first time
+	RootResealed       = "key.root.resealed"  // what the one before had sealed was sealed anew
+	RootRetired        = "key.root.retired"   // nothing needs it any more, or what does was given up
 	ChainBroken        = "audit.chain.broken"
 	AuditCheckpoint    = "audit.checkpoint"
 	WebhookRejected    = "webhook.rejected"
@@ -128,7 +131,7 @@ var severities = map[string]string{
 	PasswordChanged: Warning, PasswordRehash: Info, PhoneBound: High, PhoneChanged: High,
 	AdminClientCreated: Info, AdminClientUpdated: Info, AdminClientRemoved: Info, AdminSecretRotated: Info,
 	AdminSessionEnded: Info, AdminPasswordSet: High, AdminReveal: High, AdminAuditRead: Info,
-	KeyCreated: High, KeyActivated: High, KeyRetired: High, KeyRevoked: High, ChainBroken: High, AuditCheckpoint: Info,
+	KeyCreated: High, KeyActivated: High, KeyRetired: High, KeyRevoked: High, RootActivated: High, RootResealed: Info, RootRetired: High, ChainBroken: High, AuditCheckpoint: Info,
 	WebhookRejected: Warning, RateLimitHit: Warning, SSRFBlocked: Warning, CSRFBlocked: Warning, InputRejected: Warning,
 	AdminDumped: High, AdminLoaded: High, AuditPruned: High, AccountErased: High, AccountExported: High,
 	SystemStart: Info, SystemStop: Info, SystemEpoch: High, SystemPanic: High, SystemClockDrift: Warning, SystemCarrierAlarm: High,
