@@ -2,11 +2,11 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/parola-id/parola/idp/password"
 	"github.com/parola-id/parola/internal/audit"
@@ -89,7 +89,7 @@ func open(ctx context.Context, c Config, o Options) (*Base, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := c.openStore(ctx, o.Observe)
+	store, err := c.openStore(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -101,21 +101,22 @@ func open(ctx context.Context, c Config, o Options) (*Base, error) {
 	return b, nil
 }
 
-func (c Config) openStore(ctx context.Context, observe func(string)) (*sqlite.Store, error) {
+func (c Config) openStore(ctx context.Context, o Options) (*sqlite.Store, error) {
 	d := c.Database
 	if d.Driver == "postgres" {
-		return postgres.Open(ctx, postgres.Config{DSN: d.DSN.Reveal(), Connections: d.MaxConnections, Observe: observe})
+		return postgres.Open(ctx, postgres.Config{DSN: d.DSN.Reveal(), Connections: d.MaxConnections, Observe: o.Observe, Log: o.Log})
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: d.Path, Synchronous: d.Synchronous, Observe: observe})
+	return sqlite.Open(ctx, sqlite.Config{Path: d.Path, Synchronous: d.Synchronous, Observe: o.Observe})
 }
 
-// nodeName tells the nodes of one database apart in events and leases.
+// nodeName tells the nodes of one database apart in events and leases. Containers may share the name of the host and the
+// number of the process, and begin in the same moment.
 func nodeName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "node"
 	}
-	return fmt.Sprintf("%s/%d/%x", host, os.Getpid(), time.Now().UnixMilli()&0xffffff)
+	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8])
 }
 
 // Close closes the database.
