@@ -197,7 +197,7 @@ func Defaults() Config {
 		Fraud:    fraud.Defaults(),
 		Password: Password{MinLength: 10, MemoryMiB: 256, Queue: 64},
 		Retention: Retention{Challenges: day, AuthRequests: day, Sessions: 30 * day, Tokens: 7 * day,
-			Conversions: 30 * day, DeliveryDays: 400 * day, Events: 400 * day, Every: time.Minute, PerRun: 1000},
+			Conversions: 30 * day, DeliveryDays: 400 * day, Events: 400 * day, Every: time.Minute, PerRun: 250},
 		Tracing: Tracing{SampleRatio: 1},
 		Log:     Log{Level: "info", Format: "json", Requests: "debug"},
 	}
