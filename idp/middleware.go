@@ -3,6 +3,7 @@ package idp
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -98,19 +99,25 @@ func limitKey(a netip.Addr) string {
 
 // secureHeaders sets what every answer carries (WEB-06); pages set a policy with their redirect origin on top.
 func (h *handler) secureHeaders(next http.Handler) http.Handler {
-	policy := templates.ContentSecurityPolicy()
+	fixed := map[string]string{
+		"Content-Security-Policy":      templates.ContentSecurityPolicy(),
+		"X-Content-Type-Options":       "nosniff",
+		"Referrer-Policy":              "same-origin", // no-referrer would make forms send Origin: null
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"X-Frame-Options":              "DENY",
+		"Permissions-Policy":           "camera=(), microphone=(), geolocation=(), payment=(), usb=(), otp-credentials=(self)",
+	}
+	if h.https {
+		fixed["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+	}
+	headers := make(http.Header)
+	for name, value := range fixed {
+		headers.Set(name, value)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		hd := w.Header()
-		hd.Set("Content-Security-Policy", policy)
-		hd.Set("X-Content-Type-Options", "nosniff")
-		hd.Set("Referrer-Policy", "same-origin") // no-referrer would make forms send Origin: null
-		hd.Set("Cross-Origin-Opener-Policy", "same-origin")
-		hd.Set("Cross-Origin-Resource-Policy", "same-origin")
-		hd.Set("X-Frame-Options", "DENY")
-		hd.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=(), otp-credentials=(self)")
-		if h.https {
-			hd.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-		}
+		// The values are shared by all answers: whoever wants others sets new ones, and one that adds to them gets a copy.
+		maps.Copy(w.Header(), headers)
 		next.ServeHTTP(w, r)
 	})
 }

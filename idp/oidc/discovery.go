@@ -100,7 +100,7 @@ func (p *Provider) Discovery(w http.ResponseWriter, r *http.Request) {
 	if !readOnly(w, r) {
 		return
 	}
-	servePublic(w, r, p.discovery, "application/json", "public, max-age=3600")
+	p.discovery.serve(w, r, "application/json", "public, max-age=3600")
 }
 
 // readOnly refuses everything but GET and HEAD.
@@ -113,23 +113,31 @@ func readOnly(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// servePublic serves what everybody may read, from any site and from caches. No credentials are involved, so any origin
+// document is something that everybody may read, from any site and from caches. No credentials are involved, so any origin
 // may have it (OA-12).
-func servePublic(w http.ResponseWriter, r *http.Request, body []byte, contentType, cacheControl string) {
+type document struct {
+	body []byte
+	tag  string
+}
+
+func newDocument(body []byte) *document {
 	sum := sha256.Sum256(body)
-	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	return &document{body: body, tag: `"` + hex.EncodeToString(sum[:12]) + `"`}
+}
+
+func (d *document) serve(w http.ResponseWriter, r *http.Request, contentType, cacheControl string) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Cache-Control", cacheControl)
-	h.Set("ETag", tag)
-	if matchesTag(r.Header.Get("If-None-Match"), tag) {
+	h.Set("ETag", d.tag)
+	if matchesTag(r.Header.Get("If-None-Match"), d.tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	h.Set("Content-Type", contentType)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the caller has gone; nothing is left to tell them
+		_, _ = w.Write(d.body) // the caller has gone; nothing is left to tell them
 	}
 }
 

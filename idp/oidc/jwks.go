@@ -24,5 +24,5 @@ func (p *Provider) JWKS(w http.ResponseWriter, r *http.Request) {
 		p.writeError(w, r, err)
 		return
 	}
-	servePublic(w, r, keys, "application/jwk-set+json", fmt.Sprintf("public, max-age=%.0f", signing.CacheLife.Seconds()))
+	newDocument(keys).serve(w, r, "application/jwk-set+json", fmt.Sprintf("public, max-age=%.0f", signing.CacheLife.Seconds()))
 }

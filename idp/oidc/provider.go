@@ -204,7 +204,7 @@ type Config struct {
 type Provider struct {
 	Config
 	fosite    fosite.OAuth2Provider
-	discovery []byte
+	discovery *document
 	origins   *origins
 	slowWrong *slowWrong
 }
@@ -216,10 +216,11 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("configure OpenID Provider: %w", err)
 	}
 	p := &Provider{Config: c, origins: new(origins), slowWrong: new(slowWrong)}
-	var err error
-	if p.discovery, err = json.Marshal(p.metadata()); err != nil {
+	discovery, err := json.Marshal(p.metadata())
+	if err != nil {
 		return nil, fmt.Errorf("configure OpenID Provider: %w", err)
 	}
+	p.discovery = newDocument(discovery)
 	p.fosite = newFosite(p)
 	c.Store.Listen(p.origins.heard) // until the store closes
 	return p, nil

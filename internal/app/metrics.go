@@ -3,6 +3,7 @@ package app
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,13 @@ type metrics struct {
 	spans     *prometheus.CounterVec
 	behind    *prometheus.GaugeVec
 	panics    *prometheus.CounterVec
+	// answered holds the series of requests by their labels.
+	answered sync.Map
+}
+
+type answered struct {
+	route  string
+	status int
 }
 
 func newMetrics(release string) *metrics {
@@ -135,7 +143,12 @@ func (m *metrics) sweptSome(kind storage.Sweepable, removed int, full bool) {
 // observe counts a request under the route that answered it, never under the path that was asked for: strangers choose
 // paths.
 func (m *metrics) observe(route string, status int, seconds float64) {
-	m.requests.WithLabelValues(route, strconv.Itoa(status)).Observe(seconds)
+	labels := answered{route, status}
+	seen, known := m.answered.Load(labels)
+	if !known { // to find a series by its labels costs more than to count in it
+		seen, _ = m.answered.LoadOrStore(labels, m.requests.WithLabelValues(route, strconv.Itoa(status)))
+	}
+	seen.(prometheus.Observer).Observe(seconds)
 }
 
 // hooks let mfa count without knowing Prometheus.
