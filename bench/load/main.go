@@ -2,7 +2,7 @@
 //
 //	go run ./bench/load                              # everything, on SQLite and on PostgreSQL
 //	go run ./bench/load --db sqlite --only refresh   # one operation on one database
-//	go run ./bench/load --url http://… --pid 71,80 --setup load.json   # a server that runs already
+//	go run ./bench/load --url http://… --pid 71 --setup load.json   # a server that runs already
 //	go run ./bench/load growth                       # what many rows change
 //
 // Each worker has one operation in progress at any time. The figure that the rest of the machine touches least is the
@@ -25,6 +25,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/parola-id/parola/bench/rig"
 	"github.com/parola-id/parola/storage/storagetest"
@@ -36,7 +37,9 @@ type options struct {
 	profiles            string // a directory
 	asJSON, check       bool
 	url, setup          string
-	pids                []int
+	// later is how long a server whose database we do not see is given for what it does later.
+	later             time.Duration
+	nodes, postmaster []int
 	// users is how many a database grows to.
 	users int64
 }
@@ -65,10 +68,10 @@ func main() {
 }
 
 func flags(args []string) (options, error) {
-	var o options
+	o := options{later: laterWork}
 	set := flag.NewFlagSet("load", flag.ContinueOnError)
 	set.StringVar(&o.database, "db", "", "sqlite or postgres; both when empty")
-	set.StringVar(&o.dsn, "dsn", "", "PostgreSQL database `URL`, empty of Parola's tables, instead of a private server; --pid names its postmaster")
+	set.StringVar(&o.dsn, "dsn", "", "PostgreSQL database `URL`, empty of Parola's tables, instead of a private server; with --postmaster")
 	set.StringVar(&o.only, "only", "", "measure only these, by comma: "+strings.Join(append(names(), parts...), ", "))
 	set.IntVar(&o.workers, "workers", 16, "operations in progress at a time")
 	set.IntVar(&o.seconds, "seconds", 10, "how long each is measured")
@@ -78,20 +81,26 @@ func flags(args []string) (options, error) {
 	set.BoolVar(&o.check, "check", false, "exit with 1 when a limit is exceeded")
 	set.StringVar(&o.url, "url", "", "issuer `URL` of a server that runs already; with --pid and --setup")
 	set.StringVar(&o.setup, "setup", "", "`file` with the client and people of that server, see docs/performance.md")
-	set.Func("pid", "process `ids` that count besides or instead of our own, by comma: nodes, postmaster", func(list string) error {
+	set.Func("pid", "process `ids` of the nodes of a server that runs already, by comma", processes(&o.nodes))
+	set.Func("postmaster", "process `id` of PostgreSQL, whose work counts too", processes(&o.postmaster))
+	if err := set.Parse(args); err != nil {
+		return o, err
+	}
+	return o, o.valid()
+}
+
+// processes reads process ids.
+func processes(into *[]int) func(string) error {
+	return func(list string) error {
 		for one := range strings.SplitSeq(list, ",") {
 			pid, err := strconv.Atoi(one)
 			if err != nil {
 				return err
 			}
-			o.pids = append(o.pids, pid)
+			*into = append(*into, pid)
 		}
 		return nil
-	})
-	if err := set.Parse(args); err != nil {
-		return o, err
 	}
-	return o, o.valid()
 }
 
 func (o options) valid() error {
@@ -105,9 +114,9 @@ func (o options) valid() error {
 		return errors.New("--workers and --seconds are at least 1")
 	case o.database != "" && o.database != "sqlite" && o.database != "postgres":
 		return errors.New("--db is sqlite or postgres")
-	case o.dsn != "" && len(o.pids) == 0:
-		return errors.New("--dsn needs the process id of its postmaster by --pid: what PostgreSQL does counts too")
-	case (o.url != "") != (o.setup != "") || o.url != "" && len(o.pids) == 0:
+	case o.dsn != "" && len(o.postmaster) == 0:
+		return errors.New("--dsn needs --postmaster: what PostgreSQL does counts too")
+	case (o.url != "") != (o.setup != "") || (o.url != "") != (len(o.nodes) > 0):
 		return errors.New("a server that runs already needs --url, --setup and --pid")
 	case o.url != "" && o.profiles != "":
 		return errors.New("--profile is for a server that is started here")
@@ -168,17 +177,17 @@ func (r *report) own(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		o.pids = []int{pid}
+		o.postmaster = []int{pid}
 	}
 	if o.wants("yardsticks") {
-		if err := r.yardsticks(ctx, cluster, o.pids); err != nil {
+		if err := r.yardsticks(ctx, cluster, o.postmaster); err != nil {
 			return err
 		}
 	}
 	for _, database := range databases {
 		dsn, others := "", []int(nil)
 		if database == "postgres" {
-			dsn, others = o.dsn, o.pids
+			dsn, others = o.dsn, o.postmaster
 		}
 		if dsn == "" && database == "postgres" {
 			var err error

@@ -121,9 +121,11 @@ func measureWhole(ctx context.Context, t *target, o operation, s shape) (figure,
 			l.errs = append(l.errs, err)
 		}
 	}
-	if _, f.Peak, err = memory(t.nodes); err != nil {
+	held, err := memory(t.nodes)
+	if err != nil {
 		return f, err
 	}
+	f.Peak = held.Peak
 	f.fill(l, after-before)
 	return f, ctx.Err()
 }

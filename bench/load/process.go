@@ -92,26 +92,33 @@ func belongs(stats map[int]stat, pid int, pids []int) bool {
 	return false
 }
 
-// memory is the resident memory of processes in MiB: now, and at its peak since forgetPeak. Their children are left out,
-// which share pages with them.
-func memory(pids []int) (now, peak float64, err error) {
+// resident is the memory of processes in MiB. Their children are left out, which share pages with them.
+type resident struct {
+	// Now is what they hold, of which File are pages of files, mostly of the program itself; Peak is the most since
+	// forgetPeak.
+	Now, File, Peak float64
+}
+
+func memory(pids []int) (m resident, err error) {
 	for _, pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
-			return 0, 0, err
+			return m, err
 		}
 		for line := range strings.Lines(string(text)) {
 			name, value, _ := strings.Cut(line, ":")
-			kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64)
+			kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 64) // other lines are no numbers
 			switch name {
 			case "VmRSS":
-				now += kib / 1024
+				m.Now += kib / 1024
+			case "RssFile":
+				m.File += kib / 1024
 			case "VmHWM":
-				peak += kib / 1024
+				m.Peak += kib / 1024
 			}
 		}
 	}
-	return now, peak, nil
+	return m, nil
 }
 
 // forgetPeak lets the peak of memory begin anew.

@@ -39,29 +39,37 @@ type seedDialect struct {
 
 var seedDialects = map[string]seedDialect{
 	"sqlite": {driver: "sqlite",
-		begin:   []string{"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -524288", "PRAGMA foreign_keys = 0"},
+		begin:   []string{"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -524288"},
 		end:     []string{"PRAGMA journal_mode = WAL"},
-		indexes: `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = $1 AND sql IS NOT NULL`},
+		indexes: `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = $1 AND sql IS NOT NULL ORDER BY name`},
 	"postgres": {driver: "pgx",
 		// Roles of replication skip the triggers that check foreign keys.
 		begin: []string{"SET session_replication_role = replica", "SET synchronous_commit = off", "SET maintenance_work_mem = '512MB'"},
 		end:   []string{"VACUUM ANALYZE", "CHECKPOINT"},
 		indexes: `SELECT i.indexname, i.indexdef FROM pg_indexes i WHERE i.schemaname = current_schema() AND i.tablename = $1
-			AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conname = i.indexname)`},
+			AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conname = i.indexname) ORDER BY i.indexname`},
 }
 
 // grow adds rows to a database until there are as many as want says; it has so many.
 func grow(ctx context.Context, database, source string, has, want size) error {
-	d := seedDialects[database]
-	db, err := sql.Open(d.driver, source)
+	s, err := openSeeder(database, source)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer s.db.Close()
+	return s.grow(ctx, has, want)
+}
+
+func openSeeder(database, source string) (*seeder, error) {
+	d := seedDialects[database]
+	db, err := sql.Open(d.driver, source)
+	if err != nil {
+		return nil, err
+	}
 	db.SetMaxOpenConns(1) // settings belong to a connection
 	s := &seeder{db: db, dialect: d, now: time.Now().UnixMilli(), noise: make([]byte, 64)}
 	rand.Read(s.noise)
-	return s.grow(ctx, has, want)
+	return s, nil
 }
 
 func (s *seeder) exec(ctx context.Context, statements ...string) error {
@@ -112,9 +120,14 @@ func (s *seeder) table(ctx context.Context, table string, has, want, users int64
 	if err := s.db.QueryRowContext(ctx, "SELECT COALESCE(MAX(sequence), 0) FROM events").Scan(&sequence); err != nil {
 		return err
 	}
-	again, err := s.dropIndexes(ctx, table)
+	list, err := s.indexes(ctx, table)
 	if err != nil {
 		return err
+	}
+	for _, x := range list {
+		if err := s.exec(ctx, "DROP INDEX "+x.name); err != nil {
+			return err
+		}
 	}
 	columns, values := make([]string, len(row)), make([]string, len(row))
 	for i, c := range row {
@@ -134,29 +147,32 @@ func (s *seeder) table(ctx context.Context, table string, has, want, users int64
 			return fmt.Errorf("%s: %w", insert, err)
 		}
 	}
-	return s.exec(ctx, again...)
+	for _, x := range list {
+		if err := s.exec(ctx, x.create); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// dropIndexes drops those of a table and returns the statements that make them again.
-func (s *seeder) dropIndexes(ctx context.Context, table string) (again []string, err error) {
+// index is one of a table, by the statement that makes it.
+type index struct{ name, create string }
+
+// indexes are those of a table that are no constraints.
+func (s *seeder) indexes(ctx context.Context, table string) (list []index, err error) {
 	rows, err := s.db.QueryContext(ctx, s.dialect.indexes, table)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var drop []string
 	for rows.Next() {
-		var name, create string
-		if err := rows.Scan(&name, &create); err != nil {
+		var x index
+		if err := rows.Scan(&x.name, &x.create); err != nil {
 			return nil, err
 		}
-		drop, again = append(drop, "DROP INDEX "+name), append(again, create)
+		list = append(list, x)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	rows.Close()
-	return again, s.exec(ctx, drop...)
+	return list, rows.Err()
 }
 
 // timeID is an identifier that sorts by n, and before all that the server makes, as older ones do.

@@ -33,8 +33,7 @@ type setup struct {
 	} `json:"carrier"`
 }
 
-// laterWork is how long a server whose database we do not see is given for what it does later: the ledger is filled every
-// five seconds.
+// laterWork is time enough to seal events and to fill the ledger, which happens every five seconds.
 const laterWork = 7 * time.Second
 
 // runningTarget is a server that somebody else has started.
@@ -55,6 +54,8 @@ func setUp(o options) (*runningTarget, string, error) {
 	switch {
 	case s.Database != "sqlite" && s.Database != "postgres":
 		return nil, "", fmt.Errorf("%s: database is sqlite or postgres", o.setup)
+	case s.Database == "postgres" && len(o.postmaster) == 0:
+		return nil, "", errors.New("--postmaster is missing: what PostgreSQL does counts too")
 	case s.Client.ID == "" || s.Client.Secret == "":
 		return nil, "", fmt.Errorf("%s: a confidential client is needed: client.id, client.secret", o.setup)
 	case s.Carrier != nil && len(s.People) < o.workers:
@@ -65,12 +66,12 @@ func setUp(o options) (*runningTarget, string, error) {
 	if s.Client.Scope == "" {
 		s.Client.Scope = scope
 	}
-	t := &runningTarget{target: target{issuer: strings.TrimSuffix(o.url, "/"), client: s.Client, nodes: o.pids}}
+	t := &runningTarget{target: target{issuer: strings.TrimSuffix(o.url, "/"), client: s.Client, nodes: o.nodes, others: o.postmaster}}
 	t.settle = func(ctx context.Context) error {
 		if t.carrier != nil {
 			t.carrier.posts.Wait()
 		}
-		pause(ctx, laterWork)
+		pause(ctx, o.later)
 		return ctx.Err()
 	}
 	for _, p := range s.People {
