@@ -48,6 +48,13 @@ func TestKEY06_TheRootSecretIsReplacedInTheMiddleOfLogins(t *testing.T) {
 			return answer
 		}
 		signedIn, waiting := in.Browser(), in.Browser()
+		stop := func(p *harness.Provider) {
+			// Else it waits for connections that were opened and not needed.
+			for _, client := range []*http.Client{rp.HTTP, signedIn.Client, waiting.Client} {
+				client.CloseIdleConnections()
+			}
+			p.Stop()
+		}
 		first := rp.Begin()
 		tokens, err := rp.Redeem(rp.AuthCode(t, signedIn.Login(first.URL, ada, "whatsapp"), first), first)
 		tokens = good("redeem", tokens, err)
@@ -60,7 +67,7 @@ func TestKEY06_TheRootSecretIsReplacedInTheMiddleOfLogins(t *testing.T) {
 		})
 		refused(app.Secrets{Root: two, Previous: one}, "could not read what secrets.root")
 		refused(app.Secrets{Root: two}, "holds what was made with the root secret")
-		provider.Stop()
+		stop(provider)
 
 		// First every node reads the new one. A login stops at the passcode page, another at its AuthCode.
 		provider = configure(in, one, two, app.Secret{}).Run(nil)
@@ -75,7 +82,7 @@ func TestKEY06_TheRootSecretIsReplacedInTheMiddleOfLogins(t *testing.T) {
 			other = node.Run(nil)
 			behind = rp.At(address)
 		}
-		provider.Stop()
+		stop(provider)
 
 		// Then each makes things with it.
 		provider = configure(in, two, app.Secret{}, one).Run(nil)
@@ -118,8 +125,8 @@ func TestKEY06_TheRootSecretIsReplacedInTheMiddleOfLogins(t *testing.T) {
 		again := rp.Begin()
 		answer, err = rp.Redeem(rp.AuthCode(t, in.Browser().Login(again.URL, bea, "whatsapp"), again), again)
 		good("a login on what was sealed anew", answer, err)
-		provider.Stop()
-		other.Stop()
+		stop(provider)
+		stop(other)
 
 		// When the last of the old has ended, it leaves the configuration.
 		in.Forward(15 * 24 * time.Hour)
