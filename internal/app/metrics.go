@@ -39,7 +39,7 @@ type metrics struct {
 	answered sync.Map
 }
 
-type answered struct {
+type answerLabels struct {
 	route  string
 	status int
 }
@@ -143,7 +143,7 @@ func (m *metrics) sweptSome(kind storage.Sweepable, removed int, full bool) {
 // observe counts a request under the route that answered it, never under the path that was asked for: strangers choose
 // paths.
 func (m *metrics) observe(route string, status int, seconds float64) {
-	labels := answered{route, status}
+	labels := answerLabels{route, status}
 	seen, known := m.answered.Load(labels)
 	if !known { // to find a series by its labels costs more than to count in it
 		seen, _ = m.answered.LoadOrStore(labels, m.requests.WithLabelValues(route, strconv.Itoa(status)))
