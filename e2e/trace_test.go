@@ -11,8 +11,8 @@ import (
 )
 
 // TestOneTraceFromTheRequestToTheReceipt signs somebody in whom WhatsApp does not reach: the person's requests, both calls
-// to carriers and what both report later, all of which are HTTP requests of their own, are one trace; the events and the log
-// lines of the login name it; and nothing in it says who it was.
+// to carriers and what both report later, all of which are HTTP requests of their own and some of which another process
+// takes, are one trace; the events and the log lines of the login name it; and nothing in it says who it was.
 func TestOneTraceFromTheRequestToTheReceipt(t *testing.T) {
 	t.Parallel()
 	collector := harness.Collect(t)
@@ -25,6 +25,8 @@ func TestOneTraceFromTheRequestToTheReceipt(t *testing.T) {
 	request := rp.Begin()
 	page := browser.Password(request.URL, who)
 	passcode := who.Phone.Passcode("sms", 20*time.Second)
+	p.Stop() // and another process takes the login up
+	p = in.Run(nil)
 	authCode := rp.AuthCode(t, browser.Press(page, "Continue", "passcode", passcode), request)
 	tokens, err := rp.Redeem(authCode, request)
 	if err != nil || tokens.Text("access_token") == "" {

@@ -214,12 +214,12 @@ func TestDOS08_CollectorThatTakesNothingKeepsNobodyWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	const made = 3 * mostSpans
+	const made = 2 * mostSpans
 	for range made {
 		_, span := tracer.Request(t.Context(), http.MethodGet, "", began)
 		span.Answered("/login", http.StatusOK, "")
 	}
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 15*time.Second { // which is less than the collector's first time-outs
 		t.Errorf("%d requests took %s", made, took)
 	}
 	w := httptest.NewRecorder()
