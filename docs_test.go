@@ -17,7 +17,7 @@ var (
 	// declaredMetric is one where it is made.
 	declaredMetric = regexp.MustCompile(`(?:Name: |describe\()"(parola_[a-z_]+)"`)
 	// setting is a configuration key as documents name one: `mfa.template_ttl`.
-	setting = regexp.MustCompile("`((?:server|database|secrets|whatsapp|sms|mfa|limits|lifetimes|password|brand|outbound|retention|tracing|log)(?:\\.[a-z_]+)+)`")
+	setting = regexp.MustCompile("`((?:server|database|secrets|keys|whatsapp|sms|mfa|limits|lifetimes|password|brand|outbound|retention|tracing|log)(?:\\.[a-z_]+)+)`")
 	keyLine = regexp.MustCompile(`^( *)(?:# )?([a-z_]+):`)
 )
 
