@@ -211,7 +211,11 @@ func (b *Base) bindPhone(ctx context.Context, f, old storage.PhoneFactor, replac
 	if err := b.write(ctx, events...); err != nil {
 		return Ended{}, err
 	}
-	if f.Hash == old.Hash {
+	phone, err := mfa.OpenPhone(b.keys, f)
+	if err != nil {
+		return Ended{}, err
+	}
+	if b.sameNumber(old, phone) {
 		return Ended{}, nil
 	}
 	return b.endAll(ctx, f.PersonID, "administrator")
