@@ -317,7 +317,7 @@ func TestRenewedCertificateNeedsNoRestart(t *testing.T) {
 
 func TestREL06_WorkerThatPanicsIsStartedAgainAndTold(t *testing.T) {
 	b, _ := openBase(t)
-	a := &App{Base: b}
+	a := &App{Base: b, metrics: newMetrics("test")}
 	runs := 0
 	err := a.survive(t.Context(), "sweeper", func(context.Context) error {
 		if runs++; runs < 3 {
@@ -331,6 +331,11 @@ func TestREL06_WorkerThatPanicsIsStartedAgainAndTold(t *testing.T) {
 	events, err := b.store.ListEvents(t.Context(), storage.EventFilter{Kind: "system.panic"})
 	if err != nil || len(events) != 2 || events[0].Reason != "sweeper" {
 		t.Errorf("events %+v, %v", events, err)
+	}
+	w := httptest.NewRecorder()
+	a.metrics.handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	if !strings.Contains(w.Body.String(), `parola_panics_total{worker="sweeper"} 2`) {
+		t.Error("the panics are not counted")
 	}
 }
 
