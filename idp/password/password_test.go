@@ -234,7 +234,15 @@ func TestDOS01_GateBoundsHashesAndRefusesBeyondItsQueue(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the storm the gate is not free: %v", err)
 	}
+	want := Load{Slots: 1, Running: 1, Queue: 4, Refused: busy.Load()}
+	if got := h.Load(); got != want {
+		t.Errorf("the gate tells %+v, want %+v", got, want)
+	}
 	leave()
+	want.Running = 0
+	if got := h.Load(); got != want {
+		t.Errorf("once it is left the gate tells %+v, want %+v", got, want)
+	}
 }
 
 func TestDOS02_StrangersLeavePartOfTheQueueToKnownBrowsers(t *testing.T) {
