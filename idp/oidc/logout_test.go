@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parola-id/parola/idp/session"
 	"github.com/parola-id/parola/idp/signing"
@@ -339,5 +340,46 @@ func TestLOG01_RefusedLogoutConfirmationsAreToldWithinALimit(t *testing.T) {
 	blocked := d.events(audit.CSRFBlocked)
 	if len(blocked) < 1 || len(blocked) > 12 || blocked[0].Outcome != audit.Failure || blocked[0].Reason != "logout" {
 		t.Errorf("%d events, the first %+v", len(blocked), blocked)
+	}
+}
+
+func TestKEY04_KEY05_HintsAndTokensOfAKeyThatWasRotatedAndWithdrawn(t *testing.T) {
+	d := newDesk(t)
+	c, _ := d.addClient(nil)
+	s, cookie := d.signIn(d.person.ID)
+	hint, access := d.idToken(c, s, "JWT", deskIssuer), d.addJWT(d.addGrant(c, nil), typAccessToken, deskIssuer)
+	signedOut := func(hint string) bool {
+		t.Helper()
+		return d.logout(nil, "id_token_hint", hint, "post_logout_redirect_uri", goodbye).Code == http.StatusSeeOther
+	}
+	if _, err := d.signer.Rotate(t.Context(), "cli", nil, true); err != nil {
+		t.Fatal(err)
+	}
+	d.clock.Advance(time.Second)
+	if w := d.userInfoOf(access); w.Code != http.StatusOK {
+		t.Errorf("after a rotation its access token gets %d %s", w.Code, w.Body)
+	}
+	if w := d.logout(cookie, "id_token_hint", hint, "post_logout_redirect_uri", goodbye); w.Code != http.StatusSeeOther {
+		t.Errorf("after a rotation its hint gets %d %s", w.Code, w.Body)
+	}
+	d.wantSession(s, cookie, false)
+	if !signedOut(hint) {
+		t.Error("the hint is not accepted without a session")
+	}
+	keys, err := d.signer.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if k.State == storage.KeyPrevious {
+			if _, err := d.signer.Withdraw(t.Context(), "cli", "a test", k.KID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	d.clock.Advance(time.Second)
+	d.wantNoToken(d.userInfoOf(access))
+	if signedOut(hint) {
+		t.Error("a hint of a withdrawn key sent the browser away")
 	}
 }
