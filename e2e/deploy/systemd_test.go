@@ -151,10 +151,11 @@ func allowedCalls(t *testing.T) map[string]bool {
 	for _, filter := range setting(t, "SystemCallFilter") {
 		names, without := strings.CutPrefix(filter, "~")
 		for _, set := range strings.Fields(names) {
+			calls := callsOf(t, set)
 			if without {
-				maps.DeleteFunc(allowed, func(call string, _ bool) bool { return callsOf(t, set)[call] })
+				maps.DeleteFunc(allowed, func(call string, _ bool) bool { return calls[call] })
 			} else {
-				maps.Copy(allowed, callsOf(t, set))
+				maps.Copy(allowed, calls)
 			}
 		}
 	}
