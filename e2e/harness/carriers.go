@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parola-id/parola/bench/rig"
 	"github.com/parola-id/parola/examples/handset"
 )
 
@@ -91,7 +92,8 @@ func (in *Installation) startHandset(webhook string, deliverAfter time.Duration)
 		t.Fatal(err)
 	}
 	in.calls = &calls{to: map[string]int{}}
-	server := httptest.NewServer(in.calls.counting(in.Handset))
+	in.Tap = rig.NewTap(in.calls.counting(in.Handset))
+	server := httptest.NewServer(in.Tap)
 	in.HandsetURL = server.URL
 	t.Cleanup(func() {
 		_ = in.Handset.Close()

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parola-id/parola/bench/rig"
 	"github.com/parola-id/parola/examples/handset"
 	"github.com/parola-id/parola/internal/app"
 )
@@ -48,6 +49,8 @@ type Installation struct {
 	Config     app.Config
 	Handset    *handset.Handset
 	HandsetURL string
+	// Tap saw every call to Meta and Twilio.
+	Tap *rig.Tap
 
 	environment []string
 	calls       *calls

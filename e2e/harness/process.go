@@ -97,6 +97,9 @@ func (p *Process) Stderr() string { return p.errs.String() }
 // Output is everything that was written to standard output and then to standard error so far.
 func (p *Process) Output() string { return p.out.String() + p.errs.String() }
 
+// PID is the process id.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
 // Running says whether the process has not ended yet.
 func (p *Process) Running() bool {
 	select {

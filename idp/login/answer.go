@@ -1,6 +1,8 @@
 package login
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -51,7 +53,7 @@ const outageWait = 5 * time.Second
 
 // fail answers an outage: 503 and a way to try again, never a refusal (REL-08). The text goes to the log alone.
 func (l *Login) fail(v *visit, attempted string, err error) bool {
-	if v.r.Context().Err() != nil {
+	if errors.Is(v.r.Context().Err(), context.Canceled) {
 		return false // the browser has gone, and took the query with it
 	}
 	l.Log.ErrorContext(v.r.Context(), "login: "+attempted, "err", err)

@@ -42,6 +42,9 @@ func (s *Signer) Ensure(ctx context.Context, algs ...string) error {
 			return fmt.Errorf("ensure signing key: algorithm %q is not one of %v", alg, Algorithms())
 		}
 		ks, err := s.snapshot(ctx, maxAge)
+		if last := s.loaded.Load(); err != nil && last != nil && last.current[alg] != nil {
+			continue // it is made; whether it may still sign is Sign's to read (REL-09)
+		}
 		if err != nil {
 			return err
 		}

@@ -297,6 +297,12 @@ func TestREL09_AnOutageRefusesNothingAndStillPublishes(t *testing.T) {
 	if _, err := n.Sign(t.Context(), ES256, "JWT", nil); !errors.Is(err, errDown) {
 		t.Errorf("Sign = %v, want the outage", err)
 	}
+	if err := n.Ensure(t.Context(), ES256); err != nil {
+		t.Errorf("Ensure = %v, and the key is made", err)
+	}
+	if err := n.Ensure(t.Context(), RS256); !errors.Is(err, errDown) {
+		t.Errorf("Ensure = %v, want the outage", err)
+	}
 	if set := n.published(t); len(set.Keys) != 1 {
 		t.Errorf("%d keys are published during the outage, want the last known one", len(set.Keys))
 	}

@@ -37,15 +37,19 @@ func (c Config) checkKeys(bad func(string, ...any)) {
 	}
 }
 
-// tendKeys makes the keys that are missing, and then moves them on as they fall due.
+// tendKeys makes the keys that are missing, and then moves them on as they fall due. A database that takes no writes is
+// asked again: the keys that exist serve on.
 func (a *App) tendKeys(ctx context.Context) error {
-	// The first RSA key takes a while to make; the first start does not wait for it.
-	if err := a.signer.Ensure(ctx); err != nil {
-		return err
-	}
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
-	for {
+	for made := false; ; {
+		if !made {
+			// The first RSA key takes a while to make; the first start does not wait for it.
+			err := a.signer.Ensure(ctx)
+			if made = err == nil; !made && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "make signing keys", "err", err)
+			}
+		}
 		if err := a.signer.Tend(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "tend signing keys", "err", err)
 		}

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,9 +21,11 @@ type Cluster struct {
 	// DSN is its database postgres, of a user who may create others.
 	DSN string
 
-	dir   string
-	alive io.Closer
-	ended chan struct{}
+	bin, dir string
+	settings []string
+	// alive ends the keepers when it is closed: the first one removes the directory, and one more came with each Start.
+	alive []io.Closer
+	ended []chan struct{}
 }
 
 // forgetful settings make tests quick; nothing of them is to survive a power cut.
@@ -53,15 +56,11 @@ func StartCluster(settings ...string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{DSN: fmt.Sprintf("host=%s user=postgres dbname=postgres sslmode=disable", dir), dir: dir, ended: make(chan struct{})}
+	c := &Cluster{DSN: fmt.Sprintf("host=%s user=postgres dbname=postgres sslmode=disable", dir), bin: bin, dir: dir, settings: settings}
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", "--auth=trust",
 		"--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
-	run := exec.Command("/bin/sh", "-c", keeper, "sh", bin, dir)
-	for _, s := range settings {
-		run.Args = append(run.Args, "-c", s)
-	}
-	initdb.Dir, run.Dir = dir, dir
-	if err := asPostgres(dir, initdb, run); err != nil {
+	initdb.Dir = dir
+	if err := asPostgres(dir, initdb); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
@@ -69,15 +68,53 @@ func StartCluster(settings ...string) (*Cluster, error) {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
+	return c, c.Start()
+}
+
+// Start starts the server and waits until it answers: once in StartCluster, and again after Stop.
+func (c *Cluster) Start() error {
+	run := exec.Command("/bin/sh", "-c", keeper, "sh", c.bin, c.dir)
+	for _, s := range c.settings {
+		run.Args = append(run.Args, "-c", s)
+	}
+	run.Dir = c.dir
+	if err := asPostgres(c.dir, run); err != nil {
+		return err
+	}
 	// The write end stays open as long as this process lives; nobody ever writes.
-	if c.alive, err = run.StdinPipe(); err != nil {
-		return nil, err
+	alive, err := run.StdinPipe()
+	if err != nil {
+		return err
 	}
 	if err := run.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	go func() { defer close(c.ended); _ = run.Wait() }() // QUIT is not a good end, and the only one
-	return c, waitForServer(c.DSN, filepath.Join(dir, "log"))
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = run.Wait() }() // QUIT is not a good end, and the only one
+	c.alive, c.ended = append(c.alive, alive), append(c.ended, ended)
+	return waitForServer(c.DSN, filepath.Join(c.dir, "log"))
+}
+
+// Stop ends the server with a signal, and waits until it is gone: SIGINT ends every connection and writes everything down,
+// SIGQUIT leaves what is to be recovered at the next start (PostgreSQL manual, "Shutting Down the Server").
+func (c *Cluster) Stop(how os.Signal) error {
+	pid, err := c.PID()
+	if err != nil {
+		return err
+	}
+	server, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	if err := server.Signal(how); err != nil {
+		return err
+	}
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if _, err := c.PID(); os.IsNotExist(err) {
+			return nil // it removes the file as the last thing
+		}
+	}
+	return fmt.Errorf("PostgreSQL did not stop within 30 s of %s", how)
 }
 
 // PID is the postmaster's process, whose children do the work.
@@ -103,9 +140,12 @@ func (c *Cluster) CreateDatabase(ctx context.Context, name string) (string, erro
 
 // Close ends the server and removes its directory.
 func (c *Cluster) Close() error {
-	err := c.alive.Close()
-	<-c.ended
-	return err
+	var errs []error
+	for i := len(c.alive) - 1; i >= 0; i-- {
+		errs = append(errs, c.alive[i].Close())
+		<-c.ended[i]
+	}
+	return errors.Join(errs...)
 }
 
 func waitForServer(dsn, log string) error {
