@@ -115,7 +115,7 @@ func TestComposeStopsNodesGracefullyAndWaitsForTheirHealth(t *testing.T) {
 	p := compose(t, "login.shop.test")
 	for _, name := range []string{"node1", "node2"} {
 		s := p.Services[name]
-		if s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) < 25*time.Second {
+		if s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) < 3*time.Second+stopWithin+3*time.Second {
 			t.Errorf("%s may not finish: stop_grace_period %v", name, s.StopGracePeriod)
 		}
 		if s.DependsOn["postgres"].Condition != types.ServiceConditionHealthy || p.Services["proxy"].DependsOn[name].Condition != types.ServiceConditionHealthy {

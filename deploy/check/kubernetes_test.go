@@ -95,6 +95,11 @@ func TestKubernetesPodsPassTheRestrictedStandard(t *testing.T) {
 	}
 }
 
+// stopWithin is the default of server.stop_within.
+const stopWithin = 20 * time.Second
+
+var stopDelay = regexp.MustCompile(`(?m)^  stop_delay: (\S+)`)
+
 func TestKubernetesProbesAskTheInternalListener(t *testing.T) {
 	m := kubernetes(t)
 	c := m.container(t)
@@ -110,10 +115,18 @@ func TestKubernetesProbesAskTheInternalListener(t *testing.T) {
 			t.Errorf("%s is probed by %+v", name, probe)
 		}
 	}
+	found := stopDelay.FindStringSubmatch(m.config.Data["parola.yaml"])
+	if found == nil {
+		t.Fatal("parola.yaml has no stop_delay")
+	}
+	delay, err := time.ParseDuration(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
 	grace := time.Duration(*m.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
-	pause := time.Duration(c.Lifecycle.PreStop.Sleep.Seconds) * time.Second
-	if stopWithin := 20 * time.Second; pause < 3*time.Second || grace < pause+stopWithin+3*time.Second {
-		t.Errorf("killed after %v, of which %v go by before the stop begins", grace, pause)
+	notices := time.Duration(c.ReadinessProbe.PeriodSeconds*c.ReadinessProbe.FailureThreshold) * time.Second
+	if delay <= notices || grace < delay+stopWithin+3*time.Second {
+		t.Errorf("a pod that stops is noticed after %v, goes on for %v, and is killed after %v", notices, delay, grace)
 	}
 }
 

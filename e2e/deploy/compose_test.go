@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"html"
 	"io"
 	"net"
@@ -13,7 +14,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +33,6 @@ func TestComposeProject(t *testing.T) {
 	t.Parallel()
 	harness.Need(t, "bwrap", "it is what containers are run in here")
 	harness.Need(t, "caddy", "it is the proxy of docker-compose.yml")
-	harness.Need(t, "openssl", "deploy/compose/init.sh makes secrets with it")
 	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb"); found == nil {
 		harness.Missing(t, "no PostgreSQL in /usr/lib/postgresql")
 	}
@@ -59,9 +61,16 @@ func checkout(t *testing.T) string {
 
 func initialised(t *testing.T, dir, host string) {
 	t.Helper()
-	if said, err := exec.Command("/bin/sh", filepath.Join(dir, "deploy/compose/init.sh"), host).CombinedOutput(); err != nil {
-		t.Fatalf("init.sh %s: %v\n%s", host, err, said)
+	harness.Need(t, "openssl", "deploy/compose/init.sh makes secrets with it")
+	if code, said := initialise(dir, host); code != 0 {
+		t.Fatalf("init.sh %s: exit %d\n%s", host, code, said)
 	}
+}
+
+func initialise(dir, host string) (code int, said string) {
+	command := exec.Command("/bin/sh", filepath.Join(dir, "deploy/compose/init.sh"), host)
+	out, _ := command.CombinedOutput() // its exit status says it all
+	return command.ProcessState.ExitCode(), string(out)
 }
 
 // inOwnNetwork runs this test again in a network that has a loopback and nothing else, and where, as in a container,
@@ -137,13 +146,42 @@ func runProject(t *testing.T, p *project) {
 		t.Error("a dead node is healthy")
 	}
 
-	// It comes back, and then the other one goes.
-	p.up("node1")
-	nodes["node2"].Kill()
+	// It comes back, and then the other one is told to stop, as by an upgrade. Nobody notices.
+	nodes["node1"] = p.up("node1")["node1"]
 	harness.Eventually(t, 10*time.Second, "the proxy uses the node that came back", func() bool {
-		return p.status(b, "https://login.localhost/.well-known/openid-configuration") == http.StatusOK
+		p.status(b, "https://login.localhost/.well-known/openid-configuration")
+		return p.served("node1")
 	})
+	terminate(t, nodes["node2"])
+	for n := 0; nodes["node2"].Running(); n++ {
+		if got := p.status(b, "https://login.localhost/.well-known/openid-configuration"); got != http.StatusOK {
+			t.Fatalf("request %d while a node stops: %d", n, got)
+		}
+		time.Sleep(5 * time.Millisecond) // a person's pace, not a flood
+	}
+	if code := nodes["node2"].Wait(t); code != 0 {
+		t.Errorf("the node that was told to stop ended with %d:\n%s", code, nodes["node2"].Output())
+	}
 	p.browser().Login("https://app.localhost/login", ada, "whatsapp").MustSay(t, "Hello, Ada Lovelace")
+}
+
+// terminate sends SIGTERM, as an engine does, to the program in a sandbox: the last of a line of only children.
+func terminate(t *testing.T, sandbox *harness.Process) {
+	t.Helper()
+	for pid := sandbox.PID(); ; {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if child, err := strconv.Atoi(strings.TrimSpace(string(children))); err == nil {
+			pid = child
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 }
 
 // browser is one that knows the installation's certificate and the names on this machine.
