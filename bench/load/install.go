@@ -32,8 +32,7 @@ type ownTarget struct {
 
 // install makes an installation on SQLite, or on the PostgreSQL database of a DSN, whose server's processes are others.
 func install(ctx context.Context, database, dsn string, others []int, people int) (*ownTarget, error) {
-	o := &ownTarget{database: database, target: target{others: others,
-		client: client{ID: clientID, RedirectURI: rig.RedirectURI, Scope: scope}}}
+	o := &ownTarget{database: database, target: target{others: others}}
 	var err error
 	o.in, err = rig.Install(ctx, rig.Options{DSN: dsn, People: people, TemplateTTL: 5 * time.Minute, NotEntered: 5 * time.Minute,
 		PasscodeLife: 10 * time.Minute, CallTimeout: 5 * time.Second, InternalListener: true,
@@ -52,31 +51,35 @@ func install(ctx context.Context, database, dsn string, others []int, people int
 	return o, nil
 }
 
-// addClient adds the client with a secret that Parola makes: one that is brought along may be guessed, and is hashed
-// slowly at every request.
 func (o *ownTarget) addClient(ctx context.Context) error {
 	b, err := o.in.OpenBase(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	document, err := json.Marshal(map[string]any{"client_id": clientID, "redirect_uris": []string{rig.RedirectURI},
+	o.client, err = addClient(ctx, b, clientID)
+	return err
+}
+
+// addClient adds a client with a secret that Parola makes: one that is brought along may be guessed, and is hashed slowly at
+// every request.
+func addClient(ctx context.Context, b *app.Base, id string) (client, error) {
+	document, err := json.Marshal(map[string]any{"client_id": id, "redirect_uris": []string{rig.RedirectURI},
 		"token_endpoint_auth_method": "client_secret_basic", "scope": scope, "id_token_signed_response_alg": "ES256",
 		"grant_types": []string{"authorization_code", "refresh_token", "client_credentials"}, "parola_first_party": true,
 		"parola_audience": []string{resource}, "parola_introspects": []string{resource}})
 	if err != nil {
-		return err
+		return client{}, err
 	}
 	report, err := b.ImportClients(ctx, document, app.ImportOptions{})
 	if err != nil {
-		return err
+		return client{}, err
 	}
 	e := report.Entries[0]
 	if e.Result != app.ImportAdded || e.ClientSecret == "" {
-		return fmt.Errorf("add client: %s %s", e.Result, e.Reason)
+		return client{}, fmt.Errorf("add client: %s %s", e.Result, e.Reason)
 	}
-	o.client.Secret = e.ClientSecret
-	return nil
+	return client{ID: id, Secret: e.ClientSecret, RedirectURI: rig.RedirectURI, Scope: scope}, nil
 }
 
 // start starts the server and waits until it has made its keys and done what a start leaves for later.

@@ -58,11 +58,20 @@ func TestEveryOperationOfTheTableIsDone(t *testing.T) {
 // TestAServerThatRunsAlreadyIsMeasured goes the whole way of the command, with a server that it was only told of.
 func TestAServerThatRunsAlreadyIsMeasured(t *testing.T) {
 	o := started(t, "sqlite", "", 0)
-	file := filepath.Join(t.TempDir(), "load.json")
-	text, err := json.Marshal(setup{Database: "sqlite", Client: o.client})
+	var prepared bytes.Buffer
+	if err := prepare(t.Context(), options{shape: shape{workers: 2}, config: filepath.Join(o.in.Dir, "parola.yaml")}, &prepared); err != nil {
+		t.Fatal(err)
+	}
+	var s setup
+	if err := json.Unmarshal(prepared.Bytes(), &s); err != nil || len(s.People) != 2 || s.Carrier.PhoneNumberID != o.in.Secrets.PhoneNumberID {
+		t.Fatalf("prepared %s: %v", prepared.Bytes(), err)
+	}
+	s.Carrier = nil // the installation's own has the port
+	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
+	file := filepath.Join(t.TempDir(), "load.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}

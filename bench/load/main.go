@@ -2,8 +2,12 @@
 //
 //	go run ./bench/load                              # everything, on SQLite and on PostgreSQL
 //	go run ./bench/load --db sqlite --only refresh   # one operation on one database
-//	go run ./bench/load --url http://… --pid 71 --setup load.json   # a server that runs already
 //	go run ./bench/load growth                       # what many rows change
+//
+// and a server that runs already, which was configured to be measured: its whatsapp.base_url is this program, limits are high:
+//
+//	go run ./bench/load prepare --config parola.yaml > load.json
+//	go run ./bench/load --url https://… --pid 71,72 --postmaster 60 --setup load.json
 //
 // Each worker has one operation in progress at any time. The figure that the rest of the machine touches least is the
 // processor time per operation of all server processes, those of PostgreSQL among them, and with what the server does
@@ -36,7 +40,7 @@ type options struct {
 	database, dsn, only string
 	profiles            string // a directory
 	asJSON, check       bool
-	url, setup          string
+	url, setup, config  string
 	// later is how long a server whose database we do not see is given for what it does later.
 	later             time.Duration
 	nodes, postmaster []int
@@ -52,8 +56,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	run, args := measured, os.Args[1:]
-	if len(args) > 0 && args[0] == "growth" {
-		run, args = growth, args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case "growth":
+			run, args = growth, args[1:]
+		case "prepare":
+			run, args = prepare, args[1:]
+		}
 	}
 	o, err := flags(args)
 	if err == nil {
@@ -80,7 +89,8 @@ func flags(args []string) (options, error) {
 	set.BoolVar(&o.asJSON, "json", false, "report in JSON")
 	set.BoolVar(&o.check, "check", false, "exit with 1 when a limit is exceeded")
 	set.StringVar(&o.url, "url", "", "issuer `URL` of a server that runs already; with --pid and --setup")
-	set.StringVar(&o.setup, "setup", "", "`file` with the client and people of that server, see docs/performance.md")
+	set.StringVar(&o.setup, "setup", "", "`file` with the client and people of that server, which prepare writes")
+	set.StringVar(&o.config, "config", "parola.yaml", "configuration `file` of that server, for prepare")
 	set.Func("pid", "process `ids` of the nodes of a server that runs already, by comma", processes(&o.nodes))
 	set.Func("postmaster", "process `id` of PostgreSQL, whose work counts too", processes(&o.postmaster))
 	if err := set.Parse(args); err != nil {

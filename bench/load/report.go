@@ -157,11 +157,18 @@ func word(over bool) string {
 // verdict is an error when operations failed, and where limits are to be held when one is exceeded.
 func (r *report) verdict(check bool) error {
 	var all []error
-	for _, f := range r.Figures {
+	figures := r.Figures
+	for _, g := range r.Growth {
+		figures = append(figures[:len(figures):len(figures)], g.figure)
+		if check && g.Slower > mostGrowth {
+			all = append(all, fmt.Errorf("%s on %s is %.2f times slower with %d people", g.Operation, g.Database, g.Slower, g.Users))
+		}
+	}
+	for _, f := range figures {
 		if f.Errors > 0 {
 			all = append(all, fmt.Errorf("%s on %s failed %d times, first: %s", f.Operation, f.Database, f.Errors, f.Error))
 		}
-		if check && f.over() {
+		if check && f.Limit > 0 && f.over() {
 			all = append(all, fmt.Errorf("%s on %s takes more than %.2f CPU-ms", f.Operation, f.Database, f.Limit))
 		}
 	}

@@ -14,23 +14,29 @@ import (
 	"github.com/parola-id/parola/bench/rig"
 )
 
-// setup is the file that says how to use a server that runs already.
+// setup is the file that says how to use a server that runs already; prepare writes one.
 type setup struct {
 	// Database is sqlite or postgres: it chooses the limits.
 	Database string `json:"database"`
-	Client   client `json:"client"`
+	// Client may use all grants, asks for ES256, has an opaque access token and may introspect it.
+	Client client `json:"client"`
 	// People are as many as there are workers; nobody else signs in as them meanwhile.
-	People []struct {
-		Username string `json:"username"`
-		Password string `json:"password"`
-		Phone    string `json:"phone"` // with its country code, like +39347…
-	} `json:"people"`
+	People []person `json:"people"`
 	// Carrier is where the server's whatsapp.base_url points, which we answer. Without it nobody can sign in.
-	Carrier *struct {
-		Listen        string `json:"listen"`
-		PhoneNumberID string `json:"phone_number_id"`
-		AppSecret     string `json:"app_secret"`
-	} `json:"carrier"`
+	Carrier *metaSetup `json:"carrier,omitempty"`
+}
+
+type person struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+	// Phone has its country code, like +39347….
+	Phone string `json:"phone"`
+}
+
+type metaSetup struct {
+	Listen        string `json:"listen"`
+	PhoneNumberID string `json:"phone_number_id"`
+	AppSecret     string `json:"app_secret"`
 }
 
 // laterWork is time enough to seal events and to fill the ledger, which happens every five seconds.
