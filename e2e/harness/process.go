@@ -116,6 +116,9 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
+// Signal sends a signal.
+func (p *Process) Signal(s os.Signal) error { return p.command.Process.Signal(s) }
+
 // Stop sends what Ctrl-C sends, waits for the end and returns the exit status.
 func (p *Process) Stop(t testing.TB) int {
 	t.Helper()
