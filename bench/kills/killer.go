@@ -45,6 +45,8 @@ type killer struct {
 	outcomes map[string]int
 	wrong    []check.Finding
 	stopping atomic.Bool
+	// killed counts kills that have begun.
+	killed atomic.Int64
 	// walked counts steps of people: pages, passcodes, tokens.
 	walked atomic.Int64
 }
@@ -92,6 +94,7 @@ func (k *killer) kill(ctx context.Context) ([]check.Finding, error) {
 	for n := 1; n <= k.kills; n++ {
 		node := k.nodes[r.IntN(len(k.nodes))]
 		k.wait(ctx, r)
+		k.killed.Add(1)
 		node.Kill()
 		pause(ctx, time.Duration(r.Int64N(int64(downFor))))
 		if r.IntN(6) == 0 && n < k.kills { // the next one comes before it is up again

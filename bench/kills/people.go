@@ -83,7 +83,7 @@ func (k *killer) life(ctx context.Context, p rig.Person, r *rand.Rand) (outcome 
 
 // signIn goes as far as the AuthCode, or to an outcome on the way.
 func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.Login, string, error) {
-	began := time.Now()
+	began, killed := time.Now(), k.killed.Load()
 	l, err := rig.Begin(ctx, k.in.Issuer, party)
 	if err != nil {
 		return nil, "", err
@@ -94,6 +94,9 @@ func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.L
 	}
 	k.walked.Add(1)
 	if !l.Has("passcode") {
+		if k.killed.Load() == killed && l.PutOff == 0 {
+			k.finds("nobody is turned away without a reason", "%s gave the right password and saw %s %s", p.Username, l.Page.Path, l.Error)
+		}
 		return nil, cutOff, nil
 	}
 	if r.IntN(6) == 0 {
