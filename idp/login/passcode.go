@@ -111,7 +111,7 @@ func (l *Login) checkPasscode(v *visit) {
 		Purpose: step.Purpose, Passcode: v.r.PostForm.Get(templates.FieldPasscode),
 	}
 	if step.Purpose == storage.PurposeLogin {
-		attempt.GiveBack = []storage.Throttle{l.Throttle.PasswordSource(reqinfo.From(v.r.Context()).Source)}
+		attempt.GiveBack = l.Throttle.PasswordSource(reqinfo.From(v.r.Context()).Source)
 	}
 	_, err := l.MFA.Verify(v.r.Context(), attempt, func(ctx context.Context, verified mfa.Verified) (err error) {
 		in, err = l.signIn(ctx, v, step, verified)

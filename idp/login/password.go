@@ -208,6 +208,7 @@ func (l *Login) wrongPassword(v *visit, try passwordTry, right bool) {
 	for i, b := range try.budgets {
 		if b.Limit > 0 && try.counts[i] == b.Limit {
 			events = append(events, l.passwordEvent(v, try, audit.PasswordDisabled, "too_many_failures"))
+			break // it is counted under each root secret that is configured
 		}
 	}
 	err := l.Store.InTx(v.r.Context(), func(ctx context.Context) error { return l.Audit.Write(ctx, events...) })

@@ -38,8 +38,10 @@ func (b *Base) EraseUser(ctx context.Context, nameOrID, reason string) (Erased, 
 		if err := b.store.ErasePerson(ctx, p.ID); err != nil {
 			return err
 		}
-		if _, err := b.store.ClearFailuresUnder(ctx, b.throttle.PasswordKeys(p.Username)); err != nil {
-			return err
+		for _, prefix := range b.throttle.PasswordKeys(p.Username) {
+			if _, err := b.store.ClearFailuresUnder(ctx, prefix); err != nil {
+				return err
+			}
 		}
 		own := b.throttle.OfPerson(p.ID, phone.ID)
 		for i := range own {

@@ -259,13 +259,15 @@ func (b *Base) Unlock(ctx context.Context, nameOrID string) (Unlocked, error) {
 }
 
 func (b *Base) unlock(ctx context.Context, p storage.Person) (Unlocked, error) {
-	cleared, err := b.store.ClearFailuresUnder(ctx, b.throttle.PasswordKeys(p.Username))
-	if err != nil {
-		return Unlocked{}, err
-	}
 	u := Unlocked{}
-	for _, failures := range cleared {
-		u.PasswordFailures = max(u.PasswordFailures, failures)
+	for _, prefix := range b.throttle.PasswordKeys(p.Username) {
+		cleared, err := b.store.ClearFailuresUnder(ctx, prefix)
+		if err != nil {
+			return Unlocked{}, err
+		}
+		for _, failures := range cleared {
+			u.PasswordFailures = max(u.PasswordFailures, failures)
+		}
 	}
 	f, found, err := b.phoneOf(ctx, p.ID)
 	if err != nil {

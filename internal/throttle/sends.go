@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -28,23 +29,22 @@ func IsBudget(key string) bool { return strings.HasPrefix(key, spending) }
 // back, so that they count what nobody proved to have asked for: pumping, and not the people who sign in.
 func (t *Throttle) Sends(s Send) []storage.Throttle {
 	l := t.limits
-	counted := []storage.Throttle{
-		bucket(t.key("send-number-hour", s.NumberHash), time.Hour, l.SendsPerNumberHour),
-		bucket(t.key("send-number-day", s.NumberHash), day, l.SendsPerNumberDay),
+	counted := slices.Concat(
+		buckets(t.keysOf("send-number-hour", s.NumberHash), time.Hour, l.SendsPerNumberHour),
+		buckets(t.keysOf("send-number-day", s.NumberHash), day, l.SendsPerNumberDay),
 		t.personSends(s.PersonID),
-		bucket(t.key("send-prefix-hour", s.Prefix), time.Hour, l.SendsPerPrefixHour),
-		bucket(t.key("send-source-hour", s.Source), time.Hour, l.SendsPerSourceHour),
-		bucket(t.key("send-client-hour", s.ClientID), time.Hour, l.SendsPerClientHour),
-		bucket("send-all-hour", time.Hour, l.SendsPerHour),
-	}
+		buckets(t.keysOf("send-prefix-hour", s.Prefix), time.Hour, l.SendsPerPrefixHour),
+		buckets(t.keysOf("send-source-hour", s.Source), time.Hour, l.SendsPerSourceHour),
+		buckets(t.keysOf("send-client-hour", s.ClientID), time.Hour, l.SendsPerClientHour),
+		buckets([]string{"send-all-hour"}, time.Hour, l.SendsPerHour))
 	for i := range counted {
 		counted[i].Cost = int64(max(1, s.Messages))
 	}
 	return append(counted, t.Spends(s)...)
 }
 
-func (t *Throttle) personSends(personID string) storage.Throttle {
-	return bucket(t.key("send-person-day", personID), day, t.limits.SendsPerNumberDay)
+func (t *Throttle) personSends(personID string) []storage.Throttle {
+	return buckets(t.keysOf("send-person-day", personID), day, t.limits.SendsPerNumberDay)
 }
 
 // Spends are the budgets in money among them; none for what costs nothing. Each channel has its own: whoever pumps SMS uses
@@ -57,16 +57,15 @@ func (t *Throttle) Spends(s Send) []storage.Throttle {
 		if cost <= 0 {
 			continue
 		}
-		budget := func(key string, perDay storage.Money) storage.Throttle {
-			b := bucket(key, day, int(perDay))
-			b.Cost = int64(cost)
-			return b
+		drawn := slices.Concat(
+			buckets(t.keysOf(spending+"prefix-day", string(ch)+"|"+s.Prefix), day, int(l.SpendPerPrefixDay)),
+			buckets(t.keysOf(spending+"country-day", string(ch)+"|"+s.Country), day, int(l.SpendPerCountryDay)),
+			buckets(t.keysOf(spending+"source-day", string(ch)+"|"+s.Source), day, int(l.SpendPerSourceDay)),
+			buckets([]string{spending + "all-day-" + string(ch)}, day, int(l.SpendPerDay)))
+		for i := range drawn {
+			drawn[i].Cost = int64(cost)
 		}
-		all = append(all,
-			budget(t.key(spending+"prefix-day", string(ch)+"|"+s.Prefix), l.SpendPerPrefixDay),
-			budget(t.key(spending+"country-day", string(ch)+"|"+s.Country), l.SpendPerCountryDay),
-			budget(t.key(spending+"source-day", string(ch)+"|"+s.Source), l.SpendPerSourceDay),
-			budget(spending+"all-day-"+string(ch), l.SpendPerDay))
+		all = append(all, drawn...)
 	}
 	return all
 }

@@ -76,22 +76,38 @@ func (t *Throttle) key(kind, value string) string {
 	return kind + ":" + t.keys.Hash(secret.Names, kind+"|"+value)[:22]
 }
 
+// keysOf is key under each root secret that is configured. While one replaces another everything is counted under both, on
+// every node: no limit begins anew, neither when nodes change sides nor when the old one goes (KEY-06).
+func (t *Throttle) keysOf(kind, value string) []string {
+	keys := t.keys.Hashes(secret.Names, kind+"|"+value)
+	for i, hash := range keys {
+		keys[i] = kind + ":" + hash[:22]
+	}
+	return keys
+}
+
 func bucket(key string, per time.Duration, n int) storage.Throttle {
 	return storage.Throttle{Key: key, Interval: per / time.Duration(n), Burst: n}
+}
+
+func buckets(keys []string, per time.Duration, n int) []storage.Throttle {
+	all := make([]storage.Throttle, len(keys))
+	for i, key := range keys {
+		all[i] = bucket(key, per, n)
+	}
+	return all
 }
 
 // Tries are the buckets that one passcode try draws on, before it is compared; a right one gives them back.
 func (t *Throttle) Tries(personID, phoneID string) []storage.Throttle {
 	l := t.limits
-	return []storage.Throttle{
-		bucket(t.key("try-hour", personID+"|"+phoneID), time.Hour, l.WrongPasscodesPerHour),
-		bucket(t.key("try-day", personID+"|"+phoneID), 24*time.Hour, l.WrongPasscodesPerDay),
-	}
+	return append(buckets(t.keysOf("try-hour", personID+"|"+phoneID), time.Hour, l.WrongPasscodesPerHour),
+		buckets(t.keysOf("try-day", personID+"|"+phoneID), day, l.WrongPasscodesPerDay)...)
 }
 
 // OfPerson are the buckets that this person alone draws on.
 func (t *Throttle) OfPerson(personID, phoneID string) []storage.Throttle {
-	return append(t.Tries(personID, phoneID), t.personSends(personID))
+	return append(t.Tries(personID, phoneID), t.personSends(personID)...)
 }
 
 // PasswordTry are the budgets and buckets that one password try draws on, before it is checked. The name is the
@@ -103,23 +119,34 @@ func (t *Throttle) PasswordTry(name, browser, source string) ([]storage.FailureB
 	budget := func(key string, free, limit int) storage.FailureBudget {
 		return storage.FailureBudget{Key: key, Free: free, Base: l.PasswordDelay, Cap: l.PasswordDelayMax, Limit: limit}
 	}
-	spray := []storage.Throttle{t.PasswordSource(source)}
+	prefixes := t.PasswordKeys(name)
+	var budgets []storage.FailureBudget
 	if browser != "" {
-		return []storage.FailureBudget{budget(t.PasswordKeys(name)+t.key("known", browser), l.PasswordFree, l.PasswordFailures)}, spray
+		for i, known := range t.keysOf("known", browser) {
+			budgets = append(budgets, budget(prefixes[i]+known, l.PasswordFree, l.PasswordFailures))
+		}
+		return budgets, t.PasswordSource(source)
 	}
-	return []storage.FailureBudget{
-		budget(t.PasswordKeys(name)+t.key("from", source), l.PasswordFree, 0),
-		budget(t.PasswordKeys(name)+"stranger", 2*l.PasswordFree, l.PasswordFailures),
-	}, spray
+	for i, from := range t.keysOf("from", source) {
+		budgets = append(budgets, budget(prefixes[i]+from, l.PasswordFree, 0),
+			budget(prefixes[i]+"stranger", 2*l.PasswordFree, l.PasswordFailures))
+	}
+	return budgets, t.PasswordSource(source)
 }
 
-// PasswordSource is the bucket of one address over all persons (PW-16). A finished login gives back what it took.
-func (t *Throttle) PasswordSource(source string) storage.Throttle {
-	return bucket(t.key("password-source", source), time.Hour, t.limits.PasswordsPerSourceHour)
+// PasswordSource is what one address draws on over all persons (PW-16). A finished login gives back what it took.
+func (t *Throttle) PasswordSource(source string) []storage.Throttle {
+	return buckets(t.keysOf("password-source", source), time.Hour, t.limits.PasswordsPerSourceHour)
 }
 
-// PasswordKeys is what the keys of all budgets of a name begin with: what `user unlock` clears.
-func (t *Throttle) PasswordKeys(name string) string { return t.key("password", name) + ":" }
+// PasswordKeys are what the keys of all budgets of a name begin with: what `user unlock` clears.
+func (t *Throttle) PasswordKeys(name string) []string {
+	keys := t.keysOf("password", name)
+	for i := range keys {
+		keys[i] += ":"
+	}
+	return keys
+}
 
 // Requests is the bucket that one authorization request draws on (DOS-07).
 func (t *Throttle) Requests(source string) storage.Throttle {
