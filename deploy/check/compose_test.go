@@ -83,7 +83,7 @@ func TestComposeHasTheServicesOfEachProfile(t *testing.T) {
 	}
 }
 
-func TestComposeHardensEveryService(t *testing.T) {
+func TestSUP06_ComposeHardensEveryService(t *testing.T) {
 	for name, s := range compose(t, "demo").Services {
 		uid, _, _ := strings.Cut(s.User, ":")
 		switch {

@@ -69,7 +69,7 @@ func (m manifests) container(t *testing.T) corev1.Container {
 	return m.deployment.Spec.Template.Spec.Containers[0]
 }
 
-func TestKubernetesPodsPassTheRestrictedStandard(t *testing.T) {
+func TestSUP06_KubernetesPodsPassTheRestrictedStandard(t *testing.T) {
 	m := kubernetes(t)
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {

@@ -146,7 +146,7 @@ func copyContext(to string) error {
 	return nil
 }
 
-func TestImageHoldsOneStaticProgramAndNothingThatRunsAsRoot(t *testing.T) {
+func TestSUP06_ImageHoldsOneStaticProgramAndNothingThatRunsAsRoot(t *testing.T) {
 	stages := dockerfile(t)
 	final := stages["parola"]
 	if final.from != "scratch" || !slices.Equal(final.all("USER"), []string{"65532:65532"}) || final.all("RUN") != nil {
@@ -193,9 +193,9 @@ func mustBeStatic(t *testing.T, path string) {
 	}
 }
 
-// TestImageServesFromAReadOnlyRoot runs the image by itself, as docker run with a volume for SQLite would: its first start
+// TestSUP06_ImageServesFromAReadOnlyRoot runs the image by itself, as docker run with a volume for SQLite would: its first start
 // makes the database, its health check says ready, and the volume is all that it wrote to.
-func TestImageServesFromAReadOnlyRoot(t *testing.T) {
+func TestSUP06_ImageServesFromAReadOnlyRoot(t *testing.T) {
 	dir := shared(t)
 	out := built(t)
 	config := filepath.Join(dir, "parola.yaml")
