@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,15 +41,6 @@ func (b *Base) runningNodes(ctx context.Context) ([]runningNode, error) {
 	return nodes, nil
 }
 
-func (n runningNode) readsGeneration(id string) bool {
-	for _, known := range n.reads {
-		if known == id {
-			return true
-		}
-	}
-	return false
-}
-
 // checkRoots keeps a wrong root secret from doing harm (KEY-06): one that the database does not know while a running node
 // could not read what it makes, and a configuration without one that the database still needs. What an unknown root has
 // hashed is not found: a node would refuse good tokens, and seal what the others cannot open.
@@ -71,8 +63,8 @@ func (b *Base) checkRoots(ctx context.Context) error {
 			return err
 		}
 		for _, n := range nodes {
-			if !n.readsGeneration(current) {
-				return refuse("the running node %s could not read what secrets.root (%s) makes: put it into secrets.next of every node first, and into secrets.root when all have been restarted", n.name, current)
+			if !slices.Contains(n.reads, current) {
+				return refuse("the running node %s could not read what secrets.root (%s) makes: put it into secrets.next of every node first, and into secrets.root when all have been restarted (a node that died counts for a minute)", n.name, current)
 			}
 		}
 	}
@@ -146,18 +138,18 @@ func (a *App) sayRoots(ctx context.Context) error {
 }
 
 func (a *App) sayRootsOnce(ctx context.Context) error {
-	now := a.clock.Now()
-	err := a.store.InTx(ctx, func(ctx context.Context) error {
-		if _, err := a.store.UseRoot(ctx, a.keys.ID(), now); err != nil {
+	store, now := a.store.Unobserved(), a.clock.Now()
+	err := store.InTx(ctx, func(ctx context.Context) error {
+		if _, err := store.UseRoot(ctx, a.keys.ID(), now); err != nil {
 			return err
 		}
-		_, err := a.store.AcquireLease(ctx, nodeLease+a.node, strings.Join(a.keys.Readable(), " "), now, now.Add(nodeLife))
+		_, err := store.AcquireLease(ctx, nodeLease+a.node, strings.Join(a.keys.Readable(), " "), now, now.Add(nodeLife))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	generations, err := a.store.RootGenerations(ctx)
+	generations, err := store.RootGenerations(ctx)
 	if err != nil {
 		return err
 	}
