@@ -78,14 +78,16 @@ func initialise(dir, host string) (code int, said string) {
 func inOwnNetwork(t *testing.T, environment ...string) {
 	t.Helper()
 	line := []string{"bwrap", "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent", "--cap-add", "ALL"}
+	open := `echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$0" "$@"`
 	if os.Geteuid() != 0 {
-		line = append(line, "--unshare-user", "--uid", "0", "--gid", "0")
+		// Whoever may not make a network may make a namespace of users in which they may. The capabilities end there.
+		line = append(line, "--unshare-user")
+		open = strings.Replace(open, "exec", "exec setpriv --ambient-caps=-all --inh-caps=-all", 1)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := `echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$0" "$@"`
 	line = append(line, "/bin/sh", "-ec", open, self, "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "2m")
 	command := exec.Command(line[0], line[1:]...)
 	command.Env = append(os.Environ(), environment...)
