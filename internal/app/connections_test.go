@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -22,6 +23,8 @@ type crowd struct {
 	tls     *tls.Config
 	// hold keeps requests for /slow until it is closed.
 	hold chan struct{}
+	// busiest is how many of them there were at the same time.
+	busy, busiest atomic.Int64
 }
 
 func newCrowd(t *testing.T, most int, secure bool) *crowd {
@@ -42,6 +45,10 @@ func newCrowd(t *testing.T, most int, secure bool) *crowd {
 	c.places = newConnections(l, most)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
+			now := c.busy.Add(1)
+			defer c.busy.Add(-1)
+			for most := c.busiest.Load(); now > most && !c.busiest.CompareAndSwap(most, now); most = c.busiest.Load() {
+			}
 			<-c.hold
 		}
 		_, _ = io.WriteString(w, "here") // the client may have gone
@@ -61,6 +68,22 @@ func newCrowd(t *testing.T, most int, secure bool) *crowd {
 		}
 	})
 	return c
+}
+
+// waitForIdle waits until so many connections are known to be idle, which is a moment after their answers.
+func (c *crowd) waitForIdle(n int) {
+	c.t.Helper()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		c.places.mu.Lock()
+		idle := c.places.idle.Len()
+		c.places.mu.Unlock()
+		if idle == n {
+			return
+		}
+		if time.Now().After(end) {
+			c.t.Fatalf("%d connections are idle, want %d", idle, n)
+		}
+	}
 }
 
 // caller is one connection.
@@ -100,12 +123,15 @@ func TestDOS08_TheLongestIdleConnectionMakesRoom(t *testing.T) {
 	for name, secure := range map[string]bool{"http": false, "https": true} {
 		t.Run(name, func(t *testing.T) {
 			c := newCrowd(t, 2, secure)
-			first, second, third := c.dial(), c.dial(), c.dial()
-			for _, each := range []*caller{first, second, third} {
-				if err := each.ask("/", 5*time.Second); err != nil {
+			var callers []*caller
+			for i := range 3 {
+				callers = append(callers, c.dial())
+				if err := callers[i].ask("/", 5*time.Second); err != nil {
 					t.Fatalf("not answered: %v", err)
 				}
+				c.waitForIdle(min(i+1, 2))
 			}
+			first, second, third := callers[0], callers[1], callers[2]
 			if err := first.ask("/", 5*time.Second); err == nil {
 				t.Error("the longest idle connection is still open")
 			}
