@@ -33,8 +33,8 @@ func (s *slowWrong) take(key string, now time.Time) (wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fullAt := s.fullAt[key]
-	if fullAt.Before(now) {
-		fullAt = now
+	if fullAt.Before(now) || fullAt.Sub(now) > slowWrongBurst*slowWrongInterval {
+		fullAt = now // full by now; or counted before the clock went back (REL-11)
 	}
 	fullAt = fullAt.Add(slowWrongInterval)
 	if wait = fullAt.Sub(now) - slowWrongBurst*slowWrongInterval; wait > 0 {

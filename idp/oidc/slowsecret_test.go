@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/internal/reqinfo"
@@ -54,5 +55,14 @@ func TestDOS08_SourcesOfWrongSecretsTakeBoundedMemory(t *testing.T) {
 	}
 	if len(s.fullAt) > slowWrongKept {
 		t.Errorf("%d sources are kept", len(s.fullAt))
+	}
+}
+
+func TestREL11_AClockThatWentBackKeepsNoClientOut(t *testing.T) {
+	d := newDesk(t)
+	var s slowWrong
+	s.take("client", d.clock.Now())
+	if wait := s.take("client", d.clock.Now().Add(-time.Hour)); wait > 0 {
+		t.Errorf("a right secret has to wait %s", wait)
 	}
 }

@@ -35,6 +35,16 @@ func testThrottles(t *testing.T, db Database) {
 		same(t, granted(t, noon.Add(40*time.Minute), b), 3)
 		same(t, granted(t, noon.Add(48*time.Hour), b), 6)
 	})
+	t.Run("REL-11 after the clock went back a bucket is empty, and not shut", func(t *testing.T) {
+		b := storage.Throttle{Key: "stepped", Interval: 10 * time.Minute, Burst: 6}
+		same(t, granted(t, noon, b), 6)
+		back := noon.Add(-30 * time.Hour)
+		same(t, granted(t, back, b), 1)
+		same(t, take(t, back, b), &storage.Refusal{Key: "stepped", RetryAt: back.Add(10 * time.Minute)})
+		same(t, granted(t, back.Add(40*time.Minute), b), 4)
+		// Clocks of nodes differ by seconds: that gives nobody anything.
+		same(t, granted(t, back.Add(40*time.Minute-30*time.Second), b), 0)
+	})
 	t.Run("an interval below a millisecond is kept", func(t *testing.T) {
 		b := storage.Throttle{Key: "fine", Interval: time.Hour / 20_000_000, Burst: 3} // 180 µs
 		same(t, granted(t, noon, b), 3)

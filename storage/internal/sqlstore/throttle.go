@@ -16,9 +16,17 @@ import (
 // Both are columns so that one statement can take from buckets of different sizes; excluded.full_at − now is what this
 // taking costs. NOW stands for the parameter with the present.
 const takeTail = ` ON CONFLICT (id) DO UPDATE SET spacing = excluded.spacing, tolerance = excluded.tolerance,
-		full_at = excluded.full_at + CASE WHEN buckets.full_at > NOW THEN buckets.full_at - NOW ELSE 0 END
-	WHERE excluded.tolerance + NOW >= excluded.full_at + CASE WHEN buckets.full_at > NOW THEN buckets.full_at - NOW ELSE 0 END
+		full_at = excluded.full_at + AHEAD
+	WHERE excluded.tolerance + NOW >= excluded.full_at + AHEAD
 	RETURNING id`
+
+// ahead is how far the bucket is from full. One that is further than it can be was taken from before the clock went back
+// (REL-11), and would refuse everybody until the clock is there again: it gives this one, and is empty then. The minute is
+// for nodes whose clocks differ.
+const ahead = `CASE
+		WHEN buckets.full_at > NOW + excluded.tolerance + 60000000 THEN NOW + excluded.tolerance - excluded.full_at
+		WHEN buckets.full_at > NOW THEN buckets.full_at - NOW
+		ELSE 0 END`
 
 var errTwice = errors.New("the same key is named twice")
 
@@ -43,7 +51,8 @@ func (s *Store) Take(ctx context.Context, now time.Time, buckets ...storage.Thro
 		args = append(args, b.Key, now.UnixMicro()+costOf(b)*spacing, spacing, spacing*int64(b.Burst))
 	}
 	args = append(args, now.UnixMicro())
-	tail := strings.ReplaceAll(takeTail, "NOW", "CAST($"+number(len(args))+" AS BIGINT)")
+	tail := strings.ReplaceAll(takeTail, "AHEAD", ahead)
+	tail = strings.ReplaceAll(tail, "NOW", "CAST($"+number(len(args))+" AS BIGINT)")
 	taken, err := changing(scanString).all(ctx, s, `INSERT INTO buckets (id, full_at, spacing, tolerance) VALUES `+
 		placeholders(len(ordered), 4)+tail, args...)
 	if err != nil || len(taken) == len(buckets) {
