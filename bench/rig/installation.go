@@ -163,7 +163,7 @@ mfa: {countries: [IT], template_ttl: %s, not_entered_after: %s, passcode_life: %
 limits: {sends_per_number_hour: 1000000, sends_per_number_day: 1000000, sends_per_source_hour: 1000000, sends_per_client_hour: 1000000,
   sends_per_hour: 1000000, sends_per_prefix_hour: 1000000, wrong_passcodes_per_hour: 1000000, wrong_passcodes_per_day: 1000000, factor_failures: 100,
   spend_per_prefix_day: 100000000, spend_per_country_day: 100000000, spend_per_source_day: 100000000, spend_per_day: 100000000,
-  password_free: 1000000, passwords_per_source_hour: 1000000, requests_per_source_minute: 1000000}
+  password_free: 1000000, password_failures: 100, passwords_per_source_hour: 1000000, requests_per_source_minute: 1000000}
 fraud: {mode: observe}
 `, in.Issuer, address, internal, database, base64.StdEncoding.EncodeToString(root), in.carrier.URL, in.Secrets.PhoneNumberID, token,
 		in.Secrets.AppSecret, random(), in.carrier.URL, in.Secrets.AccountSID, in.Secrets.AuthToken,
