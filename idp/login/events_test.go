@@ -3,6 +3,7 @@ package login
 import (
 	"bufio"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func TestTheStreamEndsWhenThePasscodeExpires(t *testing.T) {
 	}
 }
 
-func TestStreamsOfOneRequestAreBounded(t *testing.T) {
+func TestDOS08_StreamsOfOneRequestAreBounded(t *testing.T) {
 	s := newSite(t)
 	b, id, _ := s.atPasscode()
 	for i := range streamsPerRequest {
@@ -101,6 +102,24 @@ func TestStreamsOfOneRequestAreBounded(t *testing.T) {
 	other, second, _ := s.atPasscode()
 	if _, status := other.watch(second); status != http.StatusOK {
 		t.Errorf("another request's stream gets %d", status)
+	}
+}
+
+func TestDOS08_StreamsOfAProcessAreBounded(t *testing.T) {
+	s := newStreams()
+	leave, ok := s.enter("the first")
+	for i := 1; ok && i < streamsAtOnce; i++ {
+		_, ok = s.enter(strconv.Itoa(i))
+	}
+	if !ok {
+		t.Fatal("refused below the bound")
+	}
+	if _, ok := s.enter("one more"); ok {
+		t.Error("one stream more than the process may have")
+	}
+	leave()
+	if _, ok := s.enter("one more"); !ok {
+		t.Error("refused although one has gone")
 	}
 }
 
