@@ -102,11 +102,15 @@ func (s *Store) GiveBack(ctx context.Context, now time.Time, buckets ...storage.
 	for key, cost := range costs {
 		rows = append(rows, cells{key, cost})
 	}
-	_, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$2", "key", "cost BIGINT")+`),
-			locked AS MATERIALIZED (SELECT id FROM buckets WHERE full_at > $1 AND id `+s.dialect.in("SELECT key FROM given")+`
-				ORDER BY id`+s.dialect.ForUpdate+`)
+	locked, among := "", ""
+	if s.dialect.ForUpdate != "" { // in order, for others do the same
+		locked = `, locked AS MATERIALIZED (SELECT id FROM buckets WHERE full_at > $1 AND id ` + s.dialect.in("SELECT key FROM given") + `
+			ORDER BY id` + s.dialect.ForUpdate + `)`
+		among = ` AND buckets.id IN (SELECT id FROM locked)`
+	}
+	_, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$2", "key", "cost BIGINT")+`)`+locked+`
 		UPDATE buckets SET full_at = CASE WHEN full_at - given.cost * spacing > $1 THEN full_at - given.cost * spacing ELSE $1 END
-		FROM given WHERE buckets.id = given.key AND buckets.full_at > $1 AND buckets.id IN (SELECT id FROM locked)`,
+		FROM given WHERE buckets.id = given.key AND buckets.full_at > $1`+among,
 		now.UnixMicro(), rowsText(rows))
 	return err
 }
