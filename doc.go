@@ -28,7 +28,7 @@
 //	internal/outbound  the one client for addresses that others choose
 //	examples           handset, relying parties: they speak to Parola over HTTP alone; demo starts it too, by internal/app
 //	e2e                the built program, a real browser, the handset
-//	bench              how quickly a passcode gets out, and a storm of faults that must lose none
+//	bench              what it costs and how quickly a passcode gets out; storms and kills that must lose none, and one checker
 //
 // Nouns live in storage; verbs live in the room that does them. To follow a login, begin at idp/oidc/authorize.go, go on
 // to idp/login/next.go, mfa/challenge.go, mfa/escalation.go, and come back by idp/oidc/resume.go and token.go.
