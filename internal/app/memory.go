@@ -12,14 +12,14 @@ import (
 // of them: a fifth of what a login costs. So the collector comes when the heap nears a limit instead, which leaves room for
 // two or three hashes and follows what really lives, so that a large installation is not collected without end.
 const (
-	roomForHashes = 64 << 20
-	leastMemory   = 96 << 20
+	roomForHashes = 48 << 20
+	leastMemory   = 80 << 20
 	patientGC     = 400 // percent, for the runtime's own rule; the limit comes first
 )
 
 // memoryLimit is what the runtime may hold for a heap of which that much lives, in bytes.
 func memoryLimit(live uint64) int64 {
-	return max(leastMemory, int64(2*live)+roomForHashes)
+	return max(leastMemory, int64(live)+roomForHashes, int64(live+live/2))
 }
 
 // startTakes is when the start is over, keys included.

@@ -13,10 +13,10 @@ import (
 
 func TestMemoryLimitFollowsWhatLives(t *testing.T) {
 	for live, want := range map[uint64]int64{
-		0:         96 << 20,
-		15 << 20:  96 << 20,  // a node by itself
-		40 << 20:  144 << 20, // room for as much again, and three hashes
-		500 << 20: 1064 << 20,
+		0:         80 << 20,
+		15 << 20:  80 << 20, // a node by itself
+		40 << 20:  88 << 20, // two hashes in progress
+		500 << 20: 750 << 20,
 	} {
 		if got := memoryLimit(live); got != want {
 			t.Errorf("%d MiB live: limit %d MiB, want %d", live>>20, got>>20, want>>20)
