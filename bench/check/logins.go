@@ -19,7 +19,7 @@ func finished(l *look, breaks func(string, ...any)) {
 			breaks("session %s is of %s, and was created for %s", s.ID, s.PersonID, e.PersonID)
 		case count(l.ofRequest[e.AuthRequestID], audit.PasswordSuccess) == 0:
 			breaks("session %s: no right password in AuthRequest %q", s.ID, e.AuthRequestID)
-		case !slices.ContainsFunc(l.Challenges, func(c storage.Challenge) bool { return proves(c, e.AuthRequestID, s) }):
+		case !slices.ContainsFunc(l.challenges[e.AuthRequestID], func(c *storage.Challenge) bool { return proves(c, s) }):
 			breaks("session %s: no challenge of AuthRequest %q was passed by %s before it", s.ID, e.AuthRequestID, s.PersonID)
 		}
 	}
@@ -39,8 +39,8 @@ func finished(l *look, breaks func(string, ...any)) {
 	}
 }
 
-func proves(c storage.Challenge, authRequest string, s storage.Session) bool {
-	return c.AuthRequestID == authRequest && c.PersonID == s.PersonID && c.End == storage.ChallengeVerified && !c.EndedAt.After(s.CreatedAt)
+func proves(c *storage.Challenge, s storage.Session) bool {
+	return c.PersonID == s.PersonID && c.End == storage.ChallengeVerified && !c.EndedAt.After(s.CreatedAt)
 }
 
 // once: a passcode, an AuthCode and a refresh token each led to one thing.

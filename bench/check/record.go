@@ -36,11 +36,11 @@ type Call struct {
 	Taken bool
 }
 
-// Look is what an invariant looks at: a record, sorted by what things belong to.
+// look is what an invariant looks at: a record, sorted by what things belong to.
 type look struct {
 	*Record
-	challenge   map[string]storage.Challenge
-	deliveries  map[string][]storage.Delivery // by challenge
+	challenges  map[string][]*storage.Challenge // by AuthRequest
+	deliveries  map[string][]storage.Delivery   // by challenge
 	delivery    map[string]storage.Delivery
 	session     map[string]storage.Session
 	tokens      map[string][]storage.Token // by grant
@@ -54,13 +54,14 @@ type look struct {
 }
 
 func (r *Record) sorted() *look {
-	l := &look{Record: r, challenge: map[string]storage.Challenge{}, deliveries: map[string][]storage.Delivery{},
+	l := &look{Record: r, challenges: map[string][]*storage.Challenge{}, deliveries: map[string][]storage.Delivery{},
 		delivery: map[string]storage.Delivery{}, session: map[string]storage.Session{}, tokens: map[string][]storage.Token{},
 		calls: map[string][]Call{}, ofChallenge: map[string][]storage.Event{}, ofDelivery: map[string][]storage.Event{},
 		ofRequest: map[string][]storage.Event{}, ofGrant: map[string][]storage.Event{}, ofPerson: map[string]map[string]int{},
 		created: map[string]storage.Event{}}
-	for _, c := range r.Challenges {
-		l.challenge[c.ID] = c
+	for i := range r.Challenges {
+		c := &r.Challenges[i]
+		l.challenges[c.AuthRequestID] = append(l.challenges[c.AuthRequestID], c)
 	}
 	for _, d := range r.Deliveries {
 		l.delivery[d.ID] = d

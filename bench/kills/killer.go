@@ -36,6 +36,9 @@ type killer struct {
 	out     io.Writer
 	witness *check.Witness
 
+	// looking keeps new logins waiting while the database is read, so that a run does not outgrow its checks.
+	looking sync.RWMutex
+
 	// heads are the heads of the chain after each kill.
 	heads  map[int64][]byte
 	starts []time.Duration
@@ -137,6 +140,8 @@ func (k *killer) wait(ctx context.Context, r *rand.Rand) {
 
 // look reads what there is, and remembers the head of the chain.
 func (k *killer) look(ctx context.Context) (*check.Record, error) {
+	k.looking.Lock()
+	defer k.looking.Unlock()
 	r, err := k.in.Record(ctx, k.witness)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,7 @@ var faults = []handset.Switches{{PhoneOff: true}, {Meta: "131016"}, {WhatsAppFai
 // lives signs a person in again and again until the last kill is over.
 func (k *killer) lives(ctx context.Context, i int, p rig.Person) error {
 	for life := 0; !k.stopping.Load() && ctx.Err() == nil; life++ {
+		k.setOut()
 		r := rand.New(rand.NewPCG(k.seed, uint64(i)<<32|uint64(life)))
 		within, cancel := context.WithTimeout(ctx, lifeWithin)
 		outcome, err := k.life(within, p, r)
@@ -56,6 +57,13 @@ func (k *killer) lives(ctx context.Context, i int, p rig.Person) error {
 		k.came(outcome)
 	}
 	return nil
+}
+
+// setOut waits until nobody reads the database, and counts a step.
+func (k *killer) setOut() {
+	k.looking.RLock()
+	defer k.looking.RUnlock()
+	k.walked.Add(1)
 }
 
 func (k *killer) life(ctx context.Context, p rig.Person, r *rand.Rand) (outcome string, err error) {
