@@ -21,9 +21,11 @@ type figure struct {
 	P99       float64 `json:"p99_ms"`
 	// CPU is the processor time of all server processes per operation. Of an operation that hashes, Hash is one argon2id
 	// beside busy cores, measured just before and just after, and Less what remains without it.
-	CPU  float64  `json:"cpu_ms"`
-	Hash float64  `json:"argon2id_cpu_ms,omitempty"`
-	Less *float64 `json:"cpu_ms_less_argon2id,omitempty"`
+	CPU float64 `json:"cpu_ms"`
+	// Nodes is what of it Parola's own processes took; the rest is PostgreSQL's.
+	Nodes float64  `json:"nodes_cpu_ms"`
+	Hash  float64  `json:"argon2id_cpu_ms,omitempty"`
+	Less  *float64 `json:"cpu_ms_less_argon2id,omitempty"`
 	// Limit is the most that CPU, or Less where there is one, may be.
 	Limit float64 `json:"limit_cpu_ms"`
 	Peak  float64 `json:"peak_mib"`
@@ -99,7 +101,7 @@ func measureWhole(ctx context.Context, t *target, o operation, s shape) (figure,
 			return f, err
 		}
 	}
-	before, err := cpu(t.processes())
+	before, err := readCPU(t)
 	if err != nil {
 		return f, err
 	}
@@ -107,7 +109,7 @@ func measureWhole(ctx context.Context, t *target, o operation, s shape) (figure,
 	if err := t.settle(ctx); err != nil {
 		return f, err
 	}
-	after, err := cpu(t.processes())
+	after, err := readCPU(t)
 	if err != nil {
 		return f, err
 	}
@@ -126,11 +128,22 @@ func measureWhole(ctx context.Context, t *target, o operation, s shape) (figure,
 		return f, err
 	}
 	f.Peak = held.Peak
-	f.fill(l, after-before)
+	f.fill(l, after.all-before.all, after.nodes-before.nodes)
 	return f, ctx.Err()
 }
 
-func (f *figure) fill(l lap, cpu time.Duration) {
+// taken is processor time: of all processes, and of Parola's alone.
+type taken struct{ all, nodes time.Duration }
+
+func readCPU(t *target) (at taken, err error) {
+	if at.all, err = cpu(t.processes()); err != nil {
+		return at, err
+	}
+	at.nodes, err = cpu(t.nodes)
+	return at, err
+}
+
+func (f *figure) fill(l lap, all, nodes time.Duration) {
 	f.N, f.Errors = len(l.times), len(l.errs)
 	if f.Errors > 0 {
 		f.Error = l.errs[0].Error()
@@ -140,7 +153,7 @@ func (f *figure) fill(l lap, cpu time.Duration) {
 	}
 	f.PerSecond = float64(f.N) / l.took.Seconds()
 	f.P50, f.P95, f.P99 = ms(l.at(0.50)), ms(l.at(0.95)), ms(l.at(0.99))
-	f.CPU = ms(cpu) / float64(f.N)
+	f.CPU, f.Nodes = ms(all)/float64(f.N), ms(nodes)/float64(f.N)
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

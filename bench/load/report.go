@@ -120,7 +120,7 @@ func (r *report) write(out io.Writer, asJSON bool) error {
 		}
 	}
 	if len(r.Figures) > 0 {
-		fmt.Fprintln(w, "\noperation\tdatabase\tn\tper second\tp50 ms\tp95 ms\tp99 ms\tCPU-ms\tless argon2id\tlimit\t\tpeak MiB\terrors\t")
+		fmt.Fprintln(w, "\noperation\tdatabase\tn\tper second\tp50 ms\tp95 ms\tp99 ms\tCPU-ms\tof it nodes\tless argon2id\tlimit\t\tpeak MiB\terrors\t")
 		for _, f := range r.Figures {
 			f.write(w)
 		}
@@ -136,8 +136,8 @@ func (r *report) write(out io.Writer, asJSON bool) error {
 }
 
 func (f figure) write(w io.Writer) {
-	fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%.3f\t%s\t%.2f\t%s\t%.0f\t%d\t\n", f.Operation, f.Database, f.N, f.PerSecond,
-		f.P50, f.P95, f.P99, f.CPU, f.less(), f.Limit, word(f.over()), f.Peak, f.Errors)
+	fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%.3f\t%.3f\t%s\t%.2f\t%s\t%.0f\t%d\t\n", f.Operation, f.Database, f.N, f.PerSecond,
+		f.P50, f.P95, f.P99, f.CPU, f.Nodes, f.less(), f.Limit, word(f.over()), f.Peak, f.Errors)
 }
 
 func (f figure) less() string {
