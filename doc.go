@@ -18,6 +18,7 @@
 //	  storage/sqlite   storage/postgres: two drivers under one SQL text
 //	templates          pages, messages, languages
 //	internal/audit     the log: kinds, writer, chain
+//	internal/tracing   one trace for a login, over requests, nodes and carriers
 //	internal/throttle  how often something may happen
 //	internal/rates     what a message costs, by dated cards
 //	internal/ledger    what messages cost and came to, counted from the log

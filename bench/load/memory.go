@@ -25,9 +25,9 @@ func (s state) over() bool { return s.Value > s.Limit }
 const (
 	starts     = 5
 	idleAfter  = 5 * time.Second
-	mostReady  = 150 // ms
-	mostIdle   = 35  // MiB
-	mostPeak   = 150 // MiB
+	mostReady  = 150               // ms
+	mostIdle   = 35e6 / (1 << 20)  // MiB
+	mostPeak   = 150e6 / (1 << 20) // MiB
 	mostSlower = 5
 )
 

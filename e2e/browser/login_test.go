@@ -225,7 +225,7 @@ func cookies(t *testing.T, s *site) {
 		t.Fatal("a login left no cookie")
 	}
 	for _, c := range found {
-		// An http issuer on the loopback: no __Host- prefix and no Secure, which need TLS (design §8).
+		// An http issuer on the loopback: no __Host- prefix and no Secure, which need TLS (SES-01).
 		if !c.HTTPOnly || c.Path != "/" || (c.SameSite != "Lax" && c.SameSite != "Strict") || !strings.HasPrefix(c.Domain, "127.0.0.1") {
 			t.Errorf("cookie %s: HttpOnly %v, Path %q, SameSite %q, Domain %q", c.Name, c.HTTPOnly, c.Path, c.SameSite, c.Domain)
 		}

@@ -528,7 +528,7 @@ func TestAWishForNoSMSMakesItAButton(t *testing.T) {
 	}
 }
 
-// A whole login may take 40 statements and 9 commits (the issue); the pages have their part of them.
+// A whole login may take 40 statements and 9 commits (TestWholeLoginCosts); the pages have their part of them.
 func TestStatementsPerPage(t *testing.T) {
 	s := newSite(t)
 	b := s.newBrowser()

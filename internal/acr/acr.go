@@ -1,5 +1,5 @@
 // Package acr holds the authentication context classes that Parola can attest, their order, and how acr, amr and
-// mfa_channel follow from what happened in a login (design §5). idp/login records them on the session, idp/oidc writes
+// mfa_channel follow from what happened in a login (docs/design.md, What the tokens say). idp/login records them on the session, idp/oidc writes
 // them into tokens; neither decides them a second time. No value claims a NIST assurance level (OA-75).
 package acr
 
