@@ -67,14 +67,15 @@ func (b *Base) endEpoch(ctx context.Context, from, to int64) (held bool, err err
 	} {
 		total, after := 0, ""
 		for more := true; more; more = after != "" {
-			n := 0
-			err := b.inEpochLease(ctx, &held, func(ctx context.Context) (err error) {
-				n, after, err = b.store.EndIssued(ctx, kind, after, b.clock.Now(), epochAtOnce)
+			n, last := 0, ""
+			err := b.inEpochLease(ctx, &held, func(ctx context.Context) (err error) { // it may run again, from the same place
+				n, last, err = b.store.EndIssued(ctx, kind, after, b.clock.Now(), epochAtOnce)
 				return err
 			})
 			if err != nil || !held {
 				return held, err
 			}
+			after = last
 			total += n
 		}
 		data[string(kind)] = strconv.Itoa(total)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"debug/elf"
 	"os"
 	"strconv"
 	"strings"
@@ -10,10 +11,19 @@ import (
 
 // forgetStart gives the pages of the program file back that only starting needed: most of it is touched once, by the
 // initialisation of packages, and would count as this process's memory ever after. What is needed again is read again from the
-// system's cache; nothing is lost, since a program's pages cannot be written.
+// system's cache; nothing is lost, since the pages of a program with fixed addresses are never written.
 func forgetStart() {
 	program, err := os.Executable()
 	if err != nil {
+		return
+	}
+	// A program that is placed anywhere holds pages that the loader wrote and then closed to writing: the file has them not.
+	file, err := elf.Open(program)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	if file.Type != elf.ET_EXEC {
 		return
 	}
 	maps, err := os.Open("/proc/self/maps")

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"debug/elf"
 	"math"
 	"os"
 	"runtime/debug"
@@ -67,6 +68,13 @@ func TestStartIsForgotten(t *testing.T) {
 		}
 		t.Skip("this system does not tell")
 		return 0
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, err := elf.Open(program); err != nil || file.Type != elf.ET_EXEC {
+		t.Skip("the test program is not of the kind that this is for")
 	}
 	before := filePages()
 	forgetStart()

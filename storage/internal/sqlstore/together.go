@@ -58,12 +58,13 @@ func (s *Store) together(ctx context.Context, fn func(ctx context.Context) error
 	}
 	g := c.open
 	t := &tx{store: s, conn: g.conn, sql: g.sql}
-	if err := c.member(ctx, s, t, fn); err != nil {
-		return err
-	}
+	err = c.member(ctx, s, t, fn)
 	<-g.done
-	if g.err != nil {
+	switch {
+	case g.err != nil && (err == nil || g.tried > 1): // a refusal may rest on what others wrote, and that is not on the disk
 		return fmt.Errorf("commit: %w", s.translate(g.err))
+	case err != nil:
+		return err
 	}
 	for _, hook := range t.hooks {
 		hook()
