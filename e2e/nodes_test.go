@@ -300,15 +300,14 @@ func nodesCount(t *testing.T, c *cluster) {
 
 	typist := c.Person("typist")
 	a := c.rp.Begin()
-	page = b[0].Password(a.URL, typist)
+	entered := b[0].Password(a.URL, typist)
 	passcode := typist.Phone.Passcode("whatsapp", 10*time.Second)
 	wrong := "000000"
 	if passcode == wrong {
 		wrong = "000001"
 	}
-	entered := page
 	for i := range 5 {
-		page = b[i%2].Press(entered, "Continue", "passcode", wrong)
+		b[i%2].Press(entered, "Continue", "passcode", wrong)
 	}
 	if next := b[1].Press(entered, "Continue", "passcode", passcode); next.Stopped {
 		t.Error("the right passcode worked after five wrong ones at two nodes")

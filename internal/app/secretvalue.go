@@ -76,7 +76,7 @@ func (s *Secret) UnmarshalYAML(n *yaml.Node) error {
 
 // read gets the value from where it is.
 func (s *Secret) read(src Source) error {
-	get := func() (string, error) { return s.Reveal(), nil }
+	var get func() (string, error)
 	switch {
 	case s.file != "" && src.ReadSecret == nil, s.command != nil && src.RunSecret == nil:
 		return fmt.Errorf("secrets are read from no files and commands here")

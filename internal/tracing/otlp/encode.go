@@ -128,7 +128,7 @@ func encodeAttributes(attributes []attribute.KeyValue) []keyValue {
 			out[i].Value.Int = strconv.FormatInt(a.Value.AsInt64(), 10)
 			continue
 		}
-		text := a.Value.Emit()
+		text := a.Value.String()
 		out[i].Value.String = &text
 	}
 	return out
