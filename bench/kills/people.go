@@ -91,7 +91,7 @@ func (k *killer) life(ctx context.Context, p rig.Person, r *rand.Rand) (outcome 
 
 // signIn goes as far as the AuthCode, or to an outcome on the way.
 func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.Login, string, error) {
-	began, killed := time.Now(), k.killed.Load()
+	began, calm := time.Now(), k.calm()
 	l, err := rig.Begin(ctx, k.in.Issuer, party)
 	if err != nil {
 		return nil, "", err
@@ -102,7 +102,7 @@ func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.L
 	}
 	k.walked.Add(1)
 	if !l.Has("passcode") {
-		if k.killed.Load() == killed && l.PutOff == 0 {
+		if calm() && l.PutOff == 0 {
 			k.finds("nobody is turned away without a reason", "%s gave the right password and saw %s %s", p.Username, l.Page.Path, l.Error)
 		}
 		return nil, cutOff, nil
@@ -145,7 +145,7 @@ func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.L
 
 // over is what a login without a form came to: an AuthRequest is answered once, and its answer may have been lost.
 func over(l *rig.Login) string {
-	if l.Page.Path == "/authorize/resume" && l.PutOff > 0 {
+	if l.Page.Path == "/authorize/resume" {
 		return unseen
 	}
 	return overtaken
@@ -225,7 +225,7 @@ func (k *killer) stillSignedIn(ctx context.Context, p rig.Person, l *rig.Login) 
 	if err != nil {
 		return err
 	}
-	before, putOff := l.AuthCode, l.PutOff
+	before, calm := l.AuthCode, k.calm()
 	l.Page = page
 	if err := l.Reload(ctx); err != nil {
 		return err
@@ -233,7 +233,7 @@ func (k *killer) stillSignedIn(ctx context.Context, p rig.Person, l *rig.Login) 
 	switch {
 	case l.AuthCode != "" && l.AuthCode != before:
 		k.witness.AuthCode(p.ID, l.AuthCode)
-	case l.PutOff == putOff:
+	case calm():
 		k.finds("what was told is kept", "%s had signed in, and is asked again: %s %s", p.Username, l.Error, l.Page.Path)
 	}
 	return nil
