@@ -42,7 +42,7 @@ func TestWholeLoginCosts(t *testing.T) {
 			var login, afterwards ops
 			// The cheapest counts: once a second the dispatcher looks for wake-ups that were lost, and the sealer for events,
 			// whether anybody signs in or not.
-			for i := 0; i < 3 || i < 12 && login.tooMuch(); i++ {
+			for i := 0; i < 3 || i < 30 && login.tooMuch(); i++ {
 				count.reset()
 				a := rp.Begin()
 				page := in.Browser().Login(a.URL, who, "whatsapp")
