@@ -12,8 +12,8 @@ import (
 // of them: a fifth of what a login costs. So the collector comes when the heap nears a limit instead, which leaves room for
 // two or three hashes and follows what really lives, so that a large installation is not collected without end.
 const (
-	roomForHashes = 48 << 20
-	leastMemory   = 80 << 20
+	roomForHashes = 36 << 20
+	leastMemory   = 72 << 20
 	patientGC     = 400 // percent, for the runtime's own rule; the limit comes first
 )
 
