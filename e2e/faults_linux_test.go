@@ -131,55 +131,29 @@ func setting(t *testing.T, dsn string) (value string) {
 	return value
 }
 
-// tablesFull lets no file of PostgreSQL grow beyond a segment of its own log, and fills the table of new events up to that.
-func tablesFull(c *storagetest.Cluster) fault {
-	limit := func(t *testing.T, s *survival, limit string) {
-		pid, err := c.PID()
+// tablesFull has PostgreSQL say, at every new event, that there is no more room. A table that is really full is no help: its pages
+// have room left that only some connections know of.
+func tablesFull() fault {
+	exec := func(t *testing.T, s *survival, statements ...string) {
+		ctx := context.Background()
+		conn, err := pgx.Connect(ctx, s.Config.Database.DSN.Reveal())
 		must(t, err)
-		for _, pid := range append(backends(t, s.Config.Database.DSN.Reveal()), pid) {
-			fileSize(t, pid, limit)
+		defer conn.Close(ctx)
+		for _, statement := range statements {
+			_, err = conn.Exec(ctx, statement)
+			must(t, err)
 		}
 	}
 	return fault{reads: true,
 		down: func(t *testing.T, s *survival) {
-			limit(t, s, strconv.Itoa(segment))
-			// Rows of a transaction that fails take their place all the same, until they are vacuumed away.
-			for _, size := range []int{1000, 10} {
-				fill(t, s.Config.Database.DSN.Reveal(), size)
-			}
+			exec(t, s, `CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$`,
+				`CREATE TRIGGER no_room BEFORE INSERT ON event_queue FOR EACH STATEMENT EXECUTE FUNCTION no_room()`)
 		},
-		back: func(t *testing.T, s *survival) { limit(t, s, "unlimited") },
+		back: func(t *testing.T, s *survival) {
+			exec(t, s, `DROP TRIGGER no_room ON event_queue`, `DROP FUNCTION no_room()`)
+		},
 	}
-}
-
-// segment is the length of a segment of PostgreSQL's log.
-const segment = 16 << 20
-
-// fill inserts events until there is no more room.
-func fill(t *testing.T, dsn string, size int) {
-	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, dsn)
-	must(t, err)
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, fmt.Sprintf("INSERT INTO event_queue SELECT 'filler' || n, repeat('x', %d) FROM generate_series(1, 1000000) n", size))
-	if err == nil || !strings.Contains(err.Error(), "could not extend file") {
-		t.Fatalf("fill the table of new events: %v", err)
-	}
-}
-
-// backends are the processes that serve connections to a database.
-func backends(t *testing.T, dsn string) (pids []int) {
-	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, dsn)
-	must(t, err)
-	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-	must(t, err)
-	pids, err = pgx.CollectRows(rows, pgx.RowTo[int])
-	must(t, err)
-	return pids
 }
 
 func must(t *testing.T, err error) {

@@ -33,7 +33,7 @@ func TestOneTraceFromTheRequestToTheReceipt(t *testing.T) {
 		t.Fatalf("%v: %s", err, tokens.Body)
 	}
 	var receipts []storage.Event
-	harness.Eventually(t, 10*time.Second, "the SMS carrier reports the delivery", func() bool {
+	harness.Eventually(t, 30*time.Second, "the SMS carrier reports the delivery", func() bool {
 		receipts = events(t, store, audit.PasscodeReceipt)
 		return len(receipts) > 0 && receipts[len(receipts)-1].Data["status"] == "delivered"
 	})
