@@ -16,7 +16,8 @@ import (
 func TestOneTraceFromTheRequestToTheReceipt(t *testing.T) {
 	t.Parallel()
 	collector := harness.Collect(t)
-	in := harness.Install(t, harness.Options{Environment: []string{"PAROLA_TRACING_ENDPOINT=" + collector.URL}})
+	webhooks := newReceipts(t)
+	in := harness.Install(t, harness.Options{Webhook: webhooks.url, Environment: []string{"PAROLA_TRACING_ENDPOINT=" + collector.URL}})
 	p := in.Run(nil)
 	store := open(t, in)
 	who := in.Person("grace")
@@ -24,9 +25,11 @@ func TestOneTraceFromTheRequestToTheReceipt(t *testing.T) {
 	rp, browser := in.RelyingParty(harness.WebClient), in.Browser()
 	request := rp.Begin()
 	page := browser.Password(request.URL, who)
-	passcode := who.Phone.Passcode("sms", 20*time.Second)
-	p.Stop() // and another process takes the login up
+	webhooks.wait(t, 1)
+	p.Stop() // and another process hears what Meta reports
 	p = in.Run(nil)
+	webhooks.replay(t, in.Issuer+"/webhooks/whatsapp", 1)
+	passcode := who.Phone.Passcode("sms", 20*time.Second)
 	authCode := rp.AuthCode(t, browser.Press(page, "Continue", "passcode", passcode), request)
 	tokens, err := rp.Redeem(authCode, request)
 	if err != nil || tokens.Text("access_token") == "" {

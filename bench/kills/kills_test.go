@@ -2,18 +2,24 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/parola-id/parola/bench/check"
 	"github.com/parola-id/parola/bench/rig"
+	"github.com/parola-id/parola/e2e/turn"
 	"github.com/parola-id/parola/storage/storagetest"
 )
 
 // TestMain lets this program be the servers that are killed.
 func TestMain(m *testing.M) {
 	rig.Child()
+	if err := turn.Take(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

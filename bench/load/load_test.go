@@ -13,12 +13,17 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/bench/rig"
+	"github.com/parola-id/parola/e2e/turn"
 	"github.com/parola-id/parola/storage/storagetest"
 )
 
 // TestMain lets this program be the server that it measures.
 func TestMain(m *testing.M) {
 	rig.Child()
+	if err := turn.Take(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -9,11 +10,16 @@ import (
 
 	"github.com/parola-id/parola/bench/check"
 	"github.com/parola-id/parola/bench/rig"
+	"github.com/parola-id/parola/e2e/turn"
 )
 
 // TestMain lets this program be the server that a storm starts and kills.
 func TestMain(m *testing.M) {
 	rig.Child()
+	if err := turn.Take(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -18,13 +18,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/parola-id/parola/e2e/turn"
 )
 
 // scratch holds the built programs; it is gone when the tests are over.
 var scratch string
 
-// Main runs the tests of a package that uses this one: call it from TestMain and exit with what it returns. Tests here
-// mostly wait, so that more of them run at a time than there are processors, unless -parallel says otherwise.
+// Main runs the tests of a package that uses this one, when it is their turn: call it from TestMain and exit with what it
+// returns. Tests here mostly wait, so that more of them run at a time than there are processors, unless -parallel says otherwise.
 func Main(m *testing.M) int {
 	flag.Parse()
 	chosen := false
@@ -35,7 +37,11 @@ func Main(m *testing.M) int {
 			return 1
 		}
 	}
-	dir, err := os.MkdirTemp("", "parola-e2e-")
+	err := turn.Take()
+	dir := ""
+	if err == nil {
+		dir, err = os.MkdirTemp("", "parola-e2e-")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "harness:", err)
 		return 1

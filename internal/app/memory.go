@@ -32,11 +32,12 @@ func tendMemory(ctx context.Context) {
 		debug.SetGCPercent(percent)
 		return
 	}
-	debug.SetMemoryLimit(leastMemory)
+	live := []gauges.Sample{{Name: "/gc/heap/live:bytes"}}
+	gauges.Read(live)
+	debug.SetMemoryLimit(memoryLimit(live[0].Value.Uint64())) // a process that did other things before has more than the least
 	debug.SetGCPercent(patientGC)
 	defer debug.SetMemoryLimit(math.MaxInt64)
 	defer debug.SetGCPercent(100)
-	live := []gauges.Sample{{Name: "/gc/heap/live:bytes"}}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
