@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -30,73 +31,79 @@ const stamp = "2006-01-02T15:04:05.000Z"
 // Canonical returns the bytes of an event that its hash covers: JSON by RFC 8785, with the members that are not empty.
 // It holds the sequence number; PrevHash and Hash are no part of it.
 func Canonical(e storage.Event) []byte {
-	var members []member
-	text := func(name, value string) {
-		if value != "" {
-			members = append(members, member{name, quoted(value)})
-		}
-	}
-	text("actor_id", e.ActorID)
-	text("at", e.At.UTC().Format(stamp))
-	text("auth_request_id", e.AuthRequestID)
-	text("challenge_id", e.ChallengeID)
-	text("channel", e.Channel)
-	text("client_id", e.ClientID)
-	text("correlation_id", e.CorrelationID)
-	text("delivery_id", e.DeliveryID)
-	text("grant_id", e.GrantID)
-	text("id", e.ID)
-	text("jti", e.JTI)
-	text("kind", e.Kind)
-	text("node", e.Node)
-	text("outcome", e.Outcome)
-	text("person_id", e.PersonID)
-	text("reason", e.Reason)
-	text("release", e.Release)
-	text("session_id", e.SessionID)
-	text("severity", e.Severity)
-	text("source_addr", e.SourceAddr)
-	text("trace_id", e.TraceID)
-	text("user_agent", e.UserAgent)
-	members = append(members,
-		member{"sequence", strconv.AppendInt(nil, e.Sequence, 10)},
-		member{"version", strconv.AppendInt(nil, int64(e.Version), 10)})
+	o := object{out: append(make([]byte, 0, 640), '{')}
+	// In the order of RFC 8785 §3.2.3, which for these names is that of their bytes.
+	o.text("actor_id", e.ActorID)
+	o.text("at", e.At.UTC().Format(stamp))
+	o.text("auth_request_id", e.AuthRequestID)
+	o.text("challenge_id", e.ChallengeID)
+	o.text("channel", e.Channel)
+	o.text("client_id", e.ClientID)
+	o.text("correlation_id", e.CorrelationID)
 	if len(e.Data) > 0 {
-		var data []member
-		for name, value := range e.Data {
-			data = append(data, member{name, quoted(value)})
-		}
-		members = append(members, member{"data", object(data)})
+		o.name("data")
+		o.out = appendObject(o.out, e.Data)
 	}
-	return object(members)
+	o.text("delivery_id", e.DeliveryID)
+	o.text("grant_id", e.GrantID)
+	o.text("id", e.ID)
+	o.text("jti", e.JTI)
+	o.text("kind", e.Kind)
+	o.text("node", e.Node)
+	o.text("outcome", e.Outcome)
+	o.text("person_id", e.PersonID)
+	o.text("reason", e.Reason)
+	o.text("release", e.Release)
+	o.number("sequence", e.Sequence)
+	o.text("session_id", e.SessionID)
+	o.text("severity", e.Severity)
+	o.text("source_addr", e.SourceAddr)
+	o.text("trace_id", e.TraceID)
+	o.text("user_agent", e.UserAgent)
+	o.number("version", int64(e.Version))
+	return append(o.out, '}')
 }
 
-type member struct {
-	name  string
-	value []byte
+// object is a JSON object that is being written.
+type object struct{ out []byte }
+
+func (o *object) name(name string) {
+	if o.out[len(o.out)-1] != '{' {
+		o.out = append(o.out, ',')
+	}
+	o.out = append(appendQuoted(o.out, name), ':')
 }
 
-// object writes members in the order of RFC 8785 §3.2.3: by UTF-16 code units, which differs from that of Go's strings
+// text writes a member that is not empty.
+func (o *object) text(name, value string) {
+	if value != "" {
+		o.name(name)
+		o.out = appendQuoted(o.out, value)
+	}
+}
+
+func (o *object) number(name string, value int64) {
+	o.name(name)
+	o.out = strconv.AppendInt(o.out, value, 10)
+}
+
+// appendObject writes members in the order of RFC 8785 §3.2.3: by UTF-16 code units, which differs from that of Go's strings
 // above U+FFFF.
-func object(members []member) []byte {
-	slices.SortFunc(members, func(a, b member) int {
-		return slices.Compare(utf16.Encode([]rune(a.name)), utf16.Encode([]rune(b.name)))
+func appendObject(out []byte, members map[string]string) []byte {
+	names := slices.SortedFunc(maps.Keys(members), func(a, b string) int {
+		return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
 	})
-	out := []byte{'{'}
-	for i, m := range members {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, quoted(m.name)...)
-		out = append(out, ':')
-		out = append(out, m.value...)
+	o := object{out: append(out, '{')}
+	for _, name := range names {
+		o.name(name)
+		o.out = appendQuoted(o.out, members[name])
 	}
-	return append(out, '}')
+	return append(o.out, '}')
 }
 
-// quoted writes a string as RFC 8785 §3.2.2.2 asks: only what JSON must escape is escaped, in its shortest form.
-func quoted(s string) []byte {
-	out := []byte{'"'}
+// appendQuoted writes a string as RFC 8785 §3.2.2.2 asks: only what JSON must escape is escaped, in its shortest form.
+func appendQuoted(out []byte, s string) []byte {
+	out = append(out, '"')
 	for _, r := range s {
 		switch r {
 		case '"', '\\':
