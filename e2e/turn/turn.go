@@ -13,16 +13,8 @@ import (
 func Take() error {
 	// One for each user: the file is not to be opened by another.
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("parola-tests-%d.lock", os.Getuid()))
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := lock(path); err != nil {
 		return fmt.Errorf("wait for other tests: %w", err)
 	}
-	if err := lock(file); err != nil {
-		return fmt.Errorf("wait for other tests: %w", err)
-	}
-	held = file
 	return nil
 }
-
-// held keeps the file open: the collector would close it, and that gives the turn away.
-var held *os.File

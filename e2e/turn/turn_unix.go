@@ -2,14 +2,16 @@
 
 package turn
 
-import (
-	"os"
-	"syscall"
-)
+import "syscall"
 
-func lock(file *os.File) error {
+// lock leaves the file open: closing it would give the turn away.
+func lock(path string) error {
+	file, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
 	for {
-		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+		if err := syscall.Flock(file, syscall.LOCK_EX); err != syscall.EINTR {
 			return err
 		}
 	}
