@@ -77,6 +77,18 @@ type AuthRequestProgress struct {
 	Refusal string `json:"refusal,omitempty"`
 	// Locale is the language the pages settled on.
 	Locale string `json:"locale,omitempty"`
+	// Issued is set together with EndedAt when the answer is an AuthCode; nil after a refusal.
+	Issued *IssuedAuthCode `json:"issued,omitempty"`
+}
+
+// IssuedAuthCode is what an AuthCode was derived from, under a key that is not in the database: the server can repeat its
+// answer, and a copy of the database holds no AuthCode (OA-27).
+type IssuedAuthCode struct {
+	GrantID string `json:"grant_id"`
+	// KeyID is the generation of the root secret.
+	KeyID string `json:"key_id"`
+	// Nonce is 128 random bits.
+	Nonce []byte `json:"nonce"`
 }
 
 // AuthRequests keeps authorization requests.

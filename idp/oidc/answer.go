@@ -41,9 +41,10 @@ func (p *Provider) answer(d destination, params url.Values) Answer {
 	return Answer{Client: d.client, RedirectURI: d.redirectURI, Params: params, FormPost: d.formPost, Locales: d.locales}
 }
 
-// sendCode is the successful authorization response.
-func (p *Provider) sendCode(w http.ResponseWriter, r *http.Request, d destination, code string) {
+// sendCode is the successful authorization response. The browser can ask for it again until the AuthCode ends.
+func (p *Provider) sendCode(w http.ResponseWriter, r *http.Request, d destination, g storage.Grant, code string) {
 	a := p.answer(d, url.Values{"code": {code}})
+	http.SetCookie(w, p.Sessions.KeepRequestCookie(r, g.AuthRequestID, g.AuthCodeExpiresAt))
 	w.Header().Set("Cache-Control", "no-store")
 	if a.FormPost {
 		p.Pages.FormPost(w, r, a)

@@ -26,6 +26,8 @@ type exchange struct {
 	grant storage.Grant
 	// scopes are what the tokens of this exchange carry: those of the grant, or fewer when a refresh asked for fewer.
 	scopes []string
+	// authCode is what the grant is born with at /authorize/resume.
+	authCode string
 	// accessToken and jti are of the access token made here.
 	accessToken, jti string
 	// tokens and events are written at the end, each in one statement.

@@ -58,6 +58,13 @@ func (b *breaking) InsertGrant(ctx context.Context, g storage.Grant) error {
 	return b.Store.InsertGrant(ctx, g)
 }
 
+func (b *breaking) Grant(ctx context.Context, id string) (storage.Grant, error) {
+	if err := b.err("Grant"); err != nil {
+		return storage.Grant{}, err
+	}
+	return b.Store.Grant(ctx, id)
+}
+
 func (b *breaking) UseAuthCode(ctx context.Context, hash, clientID string, now time.Time) (storage.Grant, bool, error) {
 	if err := b.err("UseAuthCode"); err != nil {
 		return storage.Grant{}, false, err
@@ -113,7 +120,12 @@ func unavailable(t *testing.T, got reply, log string) {
 func TestOA37_A18_AnOutageIsNeverARefusal(t *testing.T) {
 	f, b := newBreaking(t)
 	c := f.addClient(nil)
-	tokens, code := f.issued(c), f.login(authorizeForm(c)).Get("code")
+	tokens := f.issued(c)
+	answered := f.begun(f.authorize(authorizeForm(c)))
+	f.signIn(answered, nil)
+	code := f.answered(f.resume(answered)).Get("code")
+	answers := f.browser
+	f.newBrowser()
 	id := f.begun(f.authorize(authorizeForm(c)))
 	f.signIn(id, nil)
 	for _, tt := range []struct {
@@ -128,6 +140,12 @@ func TestOA37_A18_AnOutageIsNeverARefusal(t *testing.T) {
 		{"Client", func() reply { return f.resume(id) }},
 		{"InsertGrant", func() reply { return f.resume(id) }},
 		{"AppendEvents", func() reply { return f.resume(id) }},
+		{"Grant", func() reply {
+			asks := f.browser
+			defer func() { f.browser = asks }()
+			f.browser = answers
+			return f.resume(answered)
+		}},
 		{"Client", func() reply { return f.post("/token", redeemForm(c, code)) }},
 		{"UseAuthCode", func() reply { return f.post("/token", redeemForm(c, code)) }},
 		{"UseRefreshToken", func() reply { return f.post("/token", refreshForm(c, tokens.RefreshToken)) }},

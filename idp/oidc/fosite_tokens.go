@@ -58,9 +58,13 @@ func (s *tokenStrategy) AuthorizeCodeSignature(_ context.Context, token string) 
 func (s *tokenStrategy) AccessTokenSignature(_ context.Context, token string) string   { return token }
 func (s *tokenStrategy) RefreshTokenSignature(_ context.Context, token string) string  { return token }
 
-func (s *tokenStrategy) GenerateAuthorizeCode(context.Context, fosite.Requester) (token, signature string, err error) {
-	token = newToken(prefixAuthCode)
-	return token, token, nil
+// GenerateAuthorizeCode hands over the AuthCode that our handler derived.
+func (s *tokenStrategy) GenerateAuthorizeCode(ctx context.Context, _ fosite.Requester) (token, signature string, err error) {
+	ex, err := exchangeOf(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	return ex.authCode, ex.authCode, nil
 }
 
 func (s *tokenStrategy) GenerateRefreshToken(context.Context, fosite.Requester) (token, signature string, err error) {

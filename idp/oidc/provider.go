@@ -48,6 +48,8 @@ type Sessions interface {
 	NewRequestCookie(id string, expires time.Time) (cookie *http.Cookie, hash []byte)
 	// CheckRequest says whether the browser holds the cookie of this AuthRequest.
 	CheckRequest(r *http.Request, a storage.AuthRequest) bool
+	// KeepRequestCookie gives that cookie of r, which CheckRequest has accepted, another end.
+	KeepRequestCookie(r *http.Request, id string, until time.Time) *http.Cookie
 	// ClearRequestCookie removes the cookie of an AuthRequest that is over; TrimRequestCookies those of the oldest ones
 	// when a browser holds too many.
 	ClearRequestCookie(id string) *http.Cookie

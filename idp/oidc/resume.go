@@ -16,9 +16,9 @@ import (
 
 // Resume answers the client when the login pages have nothing left to ask, or have decided a refusal. It goes by saved
 // state and the browser's own cookies alone; r in the URL only says which request is meant. Of several calls for one
-// request exactly one answers: the update that ends the request decides.
+// request exactly one decides the answer, by the update that ends the request; the others repeat it, or find it over.
 func (p *Provider) Resume(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet { // a HEAD, which routers take for a GET, would use the request up
+	if r.Method != http.MethodGet { // a HEAD, which routers take for a GET, would end the request
 		w.Header().Set("Allow", http.MethodGet)
 		p.writePage(w, r, pageOnly(http.StatusMethodNotAllowed, PageMethod))
 		return
@@ -26,6 +26,10 @@ func (p *Provider) Resume(w http.ResponseWriter, r *http.Request) {
 	a, client, err := p.returning(r)
 	if err != nil {
 		p.writePage(w, r, err)
+		return
+	}
+	if !a.EndedAt.IsZero() {
+		p.repeat(w, r, client, a)
 		return
 	}
 	d := destinationOf(client, a.Request)
@@ -39,23 +43,25 @@ func (p *Provider) Resume(w http.ResponseWriter, r *http.Request) {
 		p.writePage(w, r, err)
 		return
 	}
+	var grant storage.Grant
 	code := ""
 	refused, _ := asRefusal(err)
 	if refused == nil {
-		code, err = p.issueCode(r.Context(), client, a, session)
+		grant, code, err = p.issueCode(r.Context(), client, a, session)
 	} else {
 		err = p.endRefused(r.Context(), a, refused)
 	}
-	if err != nil {
-		p.writePage(w, r, answeredAlready(err))
-		return
-	}
-	http.SetCookie(w, p.Sessions.ClearRequestCookie(a.ID))
-	if refused != nil {
+	switch {
+	case errors.Is(err, storage.ErrConflict): // another call was faster, on this node or another
+		p.repeatOf(w, r)
+	case err != nil:
+		p.writePage(w, r, err)
+	case refused != nil:
+		http.SetCookie(w, p.Sessions.ClearRequestCookie(a.ID))
 		p.sendRefusal(w, r, d, refused)
-		return
+	default:
+		p.sendCode(w, r, d, grant, code)
 	}
-	p.sendCode(w, r, d, code)
 }
 
 // pageOnly is a refusal that is told to the person and never to the client.
@@ -68,25 +74,23 @@ func refusedToClient(err error) bool {
 	return told && !e.local
 }
 
-// answeredAlready tells the loser of two tabs that the request is over.
-func answeredAlready(err error) error {
-	if errors.Is(err, storage.ErrConflict) {
-		return pageOnly(http.StatusGone, PageExpiredRequest)
-	}
-	return err
-}
+// requestOver tells a person that an AuthRequest leads nowhere any more.
+func requestOver() *refusal { return pageOnly(http.StatusGone, PageExpiredRequest) }
 
 // returning loads the AuthRequest that the browser comes back with, and its client.
 func (p *Provider) returning(r *http.Request) (storage.AuthRequest, storage.Client, error) {
-	over := pageOnly(http.StatusGone, PageExpiredRequest)
 	a, err := p.authRequest(r)
 	if err != nil {
 		return a, storage.Client{}, err
 	}
-	if !a.EndedAt.IsZero() || !p.Clock.Now().Before(a.ExpiresAt) {
-		return a, storage.Client{}, over
+	answered := !a.EndedAt.IsZero()
+	if answered && a.Progress.Issued == nil || !answered && !p.Clock.Now().Before(a.ExpiresAt) {
+		return a, storage.Client{}, requestOver()
 	}
 	if !p.Sessions.CheckRequest(r, a) {
+		if answered {
+			return a, storage.Client{}, requestOver()
+		}
 		return a, storage.Client{}, pageOnly(http.StatusForbidden, PageSessionMismatch)
 	}
 	tracing.Join(r.Context(), a.Request.Trace)
@@ -94,11 +98,11 @@ func (p *Provider) returning(r *http.Request) (storage.AuthRequest, storage.Clie
 	client, err := p.Store.Client(r.Context(), a.ClientID)
 	switch {
 	case notFound(err):
-		return a, client, over
+		return a, client, requestOver()
 	case err != nil:
 		return a, client, err
 	case client.Disabled || !matchRedirectURI(client, a.Request.RedirectURI):
-		return a, client, over // changed while the person was signing in: the answer has nowhere to go
+		return a, client, requestOver() // changed while the person was signing in: the answer has nowhere to go
 	}
 	return a, client, nil
 }
@@ -110,7 +114,7 @@ func (p *Provider) authRequest(r *http.Request) (storage.AuthRequest, error) {
 	}
 	a, err := p.Store.AuthRequest(r.Context(), id)
 	if notFound(err) {
-		return a, pageOnly(http.StatusGone, PageExpiredRequest)
+		return a, requestOver()
 	}
 	return a, err
 }
@@ -205,7 +209,7 @@ func containsAll(have, want []string) bool {
 
 // issueCode ends the request and makes the grant with its AuthCode, in one transaction. The facts of the login are
 // frozen here (OA-44).
-func (p *Provider) issueCode(ctx context.Context, client storage.Client, a storage.AuthRequest, s storage.Session) (code string, err error) {
+func (p *Provider) issueCode(ctx context.Context, client storage.Client, a storage.AuthRequest, s storage.Session) (g storage.Grant, code string, err error) {
 	err = p.Store.InTx(ctx, func(ctx context.Context) error {
 		now := p.Clock.Now()
 		ex := &exchange{client: client, now: now, scopes: a.Request.Scopes, grant: storage.Grant{
@@ -214,15 +218,20 @@ func (p *Provider) issueCode(ctx context.Context, client storage.Client, a stora
 			Login:     storage.GrantLogin{AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Channel: s.Channel},
 			CreatedAt: now, RefreshUntil: p.refreshUntil(a.Request.Scopes, s, now),
 		}}
+		a.Progress.Issued = newIssued(p.Keys, ex.grant.ID)
+		if ex.authCode, err = deriveAuthCode(p.Keys, a.ID, *a.Progress.Issued); err != nil {
+			return err
+		}
 		if err := p.end(ctx, a, now); err != nil {
 			return err
 		}
 		if code, err = p.fositeCode(withExchange(ctx, ex), ex, a.Request); err != nil {
 			return err
 		}
+		g = ex.grant
 		return p.Audit.Write(ctx, ex.event(ctx, audit.CodeIssued, audit.Success, ""))
 	})
-	return code, err
+	return g, code, err
 }
 
 // refreshUntil is the absolute end of the refresh chain (OA-54). Without offline_access it lives no longer than the

@@ -100,6 +100,20 @@ func TestRequestCookieBelongsToOneRequestAndBrowser(t *testing.T) {
 	}
 }
 
+func TestAnAnsweredRequestKeepsItsCookieForAWhile(t *testing.T) {
+	m := cookies(t, true)
+	a := storage.AuthRequest{ID: storage.NewID()}
+	c, hash := m.NewRequestCookie(a.ID, begin.Add(15*time.Minute))
+	a.BrowserHash = hash
+	kept := m.KeepRequestCookie(requestWith(c), a.ID, begin.Add(time.Minute))
+	if kept.Name != c.Name || kept.MaxAge != 60 || kept.SameSite != c.SameSite || kept.HttpOnly != c.HttpOnly || !m.CheckRequest(requestWith(kept), a) {
+		t.Errorf("got %+v after %+v", kept, c)
+	}
+	if gone := m.KeepRequestCookie(requestWith(), a.ID, begin.Add(time.Minute)); gone.MaxAge >= 0 || gone.Value != "" {
+		t.Errorf("a browser without it gets %+v", gone)
+	}
+}
+
 func TestRequestCookieSurvivesANewRootSecret(t *testing.T) {
 	old := cookies(t, true)
 	a := storage.AuthRequest{ID: storage.NewID()}

@@ -27,10 +27,13 @@ func (m *Manager) NewRequestCookie(id string, expires time.Time) (*http.Cookie, 
 	var b [32]byte
 	rand.Read(b[:])
 	value := base64.RawURLEncoding.EncodeToString(b[:])
+	return m.requestCookie(id, value, expires), decodeHash(m.Keys.Hash(secret.TokenHash, requestValue(id, value)))
+}
+
+func (m *Manager) requestCookie(id, value string, expires time.Time) *http.Cookie {
 	// The expiry in front lets TrimRequestCookies tell the oldest; nothing is decided by it.
 	dated := strconv.FormatInt(expires.Unix(), 36) + "." + value
-	c := m.cookie(m.requestPrefix()+id, dated, max(expires.Sub(m.Clock.Now()), time.Second))
-	return c, decodeHash(m.Keys.Hash(secret.TokenHash, requestValue(id, value)))
+	return m.cookie(m.requestPrefix()+id, dated, max(expires.Sub(m.Clock.Now()), time.Second))
 }
 
 // CheckRequest says whether r comes from the browser that holds the current secret of a. The comparison takes constant
@@ -46,6 +49,17 @@ func (m *Manager) CheckRequest(r *http.Request, a storage.AuthRequest) bool {
 		matched |= subtle.ConstantTimeCompare(decodeHash(hash), a.BrowserHash)
 	}
 	return matched == 1
+}
+
+// KeepRequestCookie gives the cookie of an AuthRequest that was answered another end, so that this browser alone can ask for
+// the answer again until then. r must have passed CheckRequest.
+func (m *Manager) KeepRequestCookie(r *http.Request, id string, until time.Time) *http.Cookie {
+	c, err := r.Cookie(m.requestPrefix() + id)
+	if err != nil {
+		return m.ClearRequestCookie(id)
+	}
+	_, value, _ := strings.Cut(c.Value, ".")
+	return m.requestCookie(id, value, until)
 }
 
 // ClearRequestCookie removes the cookie of an AuthRequest that is over.

@@ -27,7 +27,7 @@ type Purpose string
 // The purposes.
 const (
 	Passcode     Purpose = "passcode"     // derivation of passcodes
-	Tokens       Purpose = "tokens"       // fosite's HMAC strategy for AuthCodes and tokens
+	AuthCode     Purpose = "auth-code"    // derivation of AuthCodes
 	TokenHash    Purpose = "token-hash"   // how tokens, AuthCodes and session ids are found
 	ClientHash   Purpose = "client-hash"  // generated client secrets
 	Password     Purpose = "password"     // the keyed step over password hashes

@@ -23,7 +23,7 @@ func mustKeys(t testing.TB, current []byte, previous ...[]byte) *Keys {
 func TestKEY02_NoTwoPurposesShareAKey(t *testing.T) {
 	k := mustKeys(t, root("a"))
 	seen := make(map[string]Purpose)
-	for _, p := range []Purpose{Passcode, Tokens, TokenHash, ClientHash, Password, PhoneLookup, PhoneSeal, ClaimSeal, KeySeal, MessageHash,
+	for _, p := range []Purpose{Passcode, AuthCode, TokenHash, ClientHash, Password, PhoneLookup, PhoneSeal, ClaimSeal, KeySeal, MessageHash,
 		Forms, Browser, Names, Audit, IdentitySeal, Callback, AuditKeys} {
 		key := string(k.Bytes(p))
 		if other, twice := seen[key]; twice {

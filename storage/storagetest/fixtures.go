@@ -43,7 +43,8 @@ func authRequestRecord() storage.AuthRequest {
 		ID: storage.NewID(), ClientID: "shop", BrowserHash: []byte{1, 2, 3}, CorrelationID: "corr", CreatedAt: noon,
 		ExpiresAt: noon.Add(30 * time.Minute),
 		Request:   storage.AuthRequestParams{Form: "a=b", State: "s\x00t", Scopes: []string{"openid"}, MaxAge: &age},
-		Progress:  storage.AuthRequestProgress{PersonID: "p", PasswordAt: noon.Add(time.Second)},
+		Progress: storage.AuthRequestProgress{PersonID: "p", PasswordAt: noon.Add(time.Second),
+			Issued: &storage.IssuedAuthCode{GrantID: "g", KeyID: "k", Nonce: []byte{0, 255}}},
 	}
 }
 
