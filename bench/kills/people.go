@@ -27,7 +27,6 @@ const (
 	overtaken = "the passcode was no longer good"
 	cutOff    = "cut off by a restart, and told to begin again"
 	tired     = "gave up after a minute"
-	unseen    = "the answer with the AuthCode was lost, and the person begins again"
 	lost      = "the answer with the tokens was lost, and the family with it"
 )
 
@@ -126,7 +125,7 @@ func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.L
 			}
 			continue
 		case !l.Has("passcode"):
-			return nil, over(l), nil
+			return nil, k.over(p, l), nil
 		}
 		tried = passcode
 		if err := l.Submit(ctx, "passcode", url.Values{"passcode": {passcode}}); err != nil {
@@ -143,10 +142,10 @@ func (k *killer) signIn(ctx context.Context, p rig.Person, r *rand.Rand) (*rig.L
 	return nil, overtaken, nil
 }
 
-// over is what a login without a form came to: an AuthRequest is answered once, and its answer may have been lost.
-func over(l *rig.Login) string {
+// over is what a login without a form came to. The answer with its AuthCode is no reason: whoever lost it gets it again.
+func (k *killer) over(p rig.Person, l *rig.Login) string {
 	if l.Page.Path == "/authorize/resume" {
-		return unseen
+		k.finds("a kill loses no answer", "%s had signed in, and sees a page instead of an AuthCode", p.Username)
 	}
 	return overtaken
 }
@@ -225,16 +224,15 @@ func (k *killer) stillSignedIn(ctx context.Context, p rig.Person, l *rig.Login) 
 	if err != nil {
 		return err
 	}
-	before, calm := l.AuthCode, k.calm()
+	before := l.AuthCode
 	l.Page = page
 	if err := l.Reload(ctx); err != nil {
 		return err
 	}
-	switch {
-	case l.AuthCode != "" && l.AuthCode != before:
-		k.witness.AuthCode(p.ID, l.AuthCode)
-	case calm():
+	if l.AuthCode == "" || l.AuthCode == before {
 		k.finds("what was told is kept", "%s had signed in, and is asked again: %s %s", p.Username, l.Error, l.Page.Path)
+		return nil
 	}
+	k.witness.AuthCode(p.ID, l.AuthCode)
 	return nil
 }
