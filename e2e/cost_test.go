@@ -14,9 +14,10 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/e2e/harness"
+	"github.com/parola-id/parola/e2e/turn"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(harness.Main(m, turn.Alone)) }
 
 // What a whole login may cost the database: from GET /authorize to the answer of POST /token, the dispatcher's work for
 // its one message included.

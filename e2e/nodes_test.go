@@ -12,13 +12,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/parola-id/parola/e2e/harness"
 	"github.com/parola-id/parola/internal/app"
 	"github.com/parola-id/parola/internal/audit"
+	"github.com/parola-id/parola/storage"
 )
 
 // cluster is two processes on one PostgreSQL behind a balancer that sends each request to the next of them. Carriers'
@@ -149,6 +149,7 @@ func TestNodes(t *testing.T) {
 		"a page on one node shows the receipt at another":   nodesLivePage,
 		"each of many messages is sent once":                nodesSendOnce,
 		"one-time things have one winner":                   nodesOneWinner,
+		"a lost answer is given again by any node":          nodesAnswer,
 		"wrong passcodes and passwords are counted once":    nodesCount,
 		"a session ends everywhere":                         nodesSession,
 		"a revoked token is dead everywhere":                nodesRevoked,
@@ -255,23 +256,9 @@ func nodesOneWinner(t *testing.T, c *cluster) {
 	b, a := c.windows(), c.rp.Begin()
 	page := b[0].Password(a.URL, c.who)
 	passcode := c.who.Phone.Passcode("whatsapp", 10*time.Second)
-	var back atomic.Int64
-	var authCode atomic.Value
-	c.atOnce(6, func(i int, _ string) {
-		next, err := b[i%len(b)].TryPress(page, "Continue", "passcode", passcode)
-		switch {
-		case err != nil:
-			t.Error(err)
-		case next.Stopped && next.URL.Query().Get("code") != "":
-			back.Add(1)
-			authCode.Store(next.URL.Query().Get("code"))
-		case next.Status >= http.StatusInternalServerError:
-			t.Errorf("a loser got %d: %s", next.Status, next.Text())
-		}
+	authCode := c.oneAuthCode(6, func(i int) (*harness.Page, error) {
+		return b[i%len(b)].TryPress(page, "Continue", "passcode", passcode)
 	})
-	if back.Load() != 1 {
-		t.Fatalf("%d connections came back with an AuthCode, want exactly one", back.Load())
-	}
 	race := func(use func(rp *harness.RelyingParty) (harness.Answer, error)) {
 		t.Helper()
 		answers := make([]harness.Answer, 6)
@@ -283,9 +270,46 @@ func nodesOneWinner(t *testing.T, c *cluster) {
 		})
 		c.oneWinner(answers)
 	}
-	race(func(rp *harness.RelyingParty) (harness.Answer, error) { return rp.Redeem(authCode.Load().(string), a) })
+	race(func(rp *harness.RelyingParty) (harness.Answer, error) { return rp.Redeem(authCode, a) })
 	refresh := c.tokens().Text("refresh_token")
 	race(func(rp *harness.RelyingParty) (harness.Answer, error) { return rp.Refresh(refresh) })
+}
+
+// nodesAnswer asks both nodes for the answer of one login, as a browser or a balancer does that lost the first.
+func nodesAnswer(t *testing.T, c *cluster) {
+	b, a := c.windows(), c.rp.Begin()
+	home := b[0].StopAt
+	b[0].StopAt = func(u *url.URL) bool { return u.Path == "/authorize/resume" }
+	resume := b[0].Login(a.URL, c.who, "whatsapp").URL
+	b[0].StopAt = home
+	ask := func(i int) (*harness.Page, error) { return b[i%len(b)].Load(http.MethodGet, resume.String(), nil, "") }
+	answers := make([]*harness.Page, 6)
+	authCode := c.oneAuthCode(len(answers), func(i int) (page *harness.Page, err error) {
+		answers[i], err = ask(i)
+		return answers[i], err
+	})
+	if t.Failed() {
+		return
+	}
+	for _, page := range answers {
+		c.rp.AuthCode(t, page, a)
+	}
+	issued, err := c.store.ListEvents(t.Context(), storage.EventFilter{Kind: audit.CodeIssued, AuthRequestID: resume.Query().Get("r")})
+	if err != nil || len(issued) != 1 {
+		t.Errorf("%d AuthCodes are told of: %v", len(issued), err)
+	}
+	tokens, err := c.rp.At(c.nodes[1]).Redeem(authCode, a)
+	if err != nil || tokens.Status != http.StatusOK {
+		t.Fatalf("redeem: %d %v %s", tokens.Status, err, tokens.Body)
+	}
+	for i := range b {
+		if page, err := ask(i); err != nil || page.Status != http.StatusGone {
+			t.Errorf("after redemption: %v %+v", err, page)
+		}
+	}
+	if info, err := c.rp.UserInfo(tokens.Text("access_token")); err != nil || info.Status != http.StatusOK {
+		t.Errorf("a reload has cost the tokens: %d %v %s", info.Status, err, info.Body)
+	}
 }
 
 func nodesCount(t *testing.T, c *cluster) {

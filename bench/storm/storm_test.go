@@ -16,7 +16,7 @@ import (
 // TestMain lets this program be the server that a storm starts and kills.
 func TestMain(m *testing.M) {
 	rig.Child()
-	if err := turn.Take(); err != nil {
+	if err := turn.Shared(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/parola-id/parola/e2e/harness"
+	"github.com/parola-id/parola/e2e/turn"
 )
 
 func TestMain(m *testing.M) {
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.NumCPU())); err != nil {
 		panic(err)
 	}
-	status := harness.Main(m)
+	status := harness.Main(m, turn.Alone)
 	chromium.stop()
 	os.Exit(status)
 }

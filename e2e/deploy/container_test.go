@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/parola-id/parola/e2e/harness"
+	"github.com/parola-id/parola/e2e/turn"
 )
 
 // room is a directory for all tests that other users can get to: sandboxes are made by the user that runs in them.
@@ -27,7 +28,7 @@ func inRoom(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "deploy:", err)
 		return 1
 	}
-	return harness.Main(m)
+	return harness.Main(m, turn.Shared)
 }
 
 // nobody is the user that the images name.

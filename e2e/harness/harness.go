@@ -18,16 +18,14 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/parola-id/parola/e2e/turn"
 )
 
 // scratch holds the built programs; it is gone when the tests are over.
 var scratch string
 
-// Main runs the tests of a package that uses this one, when it is their turn: call it from TestMain and exit with what it
-// returns. Tests here mostly wait, so that more of them run at a time than there are processors, unless -parallel says otherwise.
-func Main(m *testing.M) int {
+// Main runs the tests of a package that uses this one, when wait says that it is their turn (Alone and Shared of e2e/turn):
+// call it from TestMain and exit with what it returns. Tests here mostly wait, so that more of them run at a time than there are processors, unless -parallel says otherwise.
+func Main(m *testing.M, wait func() error) int {
 	flag.Parse()
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
@@ -37,7 +35,7 @@ func Main(m *testing.M) int {
 			return 1
 		}
 	}
-	err := turn.Take()
+	err := wait()
 	dir := ""
 	if err == nil {
 		dir, err = os.MkdirTemp("", "parola-e2e-")

@@ -15,9 +15,10 @@ import (
 	"testing"
 
 	"github.com/parola-id/parola/e2e/harness"
+	"github.com/parola-id/parola/e2e/turn"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(harness.Main(m, turn.Shared)) }
 
 // away is where clients say they are: nothing listens there, browsers of the tests stop.
 const away = "http://127.0.0.1:9"

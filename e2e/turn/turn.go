@@ -1,5 +1,5 @@
-// Package turn lets the test programs that drive whole servers run one at a time on a machine, whatever go test -p says: each
-// of them keeps every processor busy, and each holds servers to deadlines, which a neighbour of its own kind would break.
+// Package turn keeps test programs apart that drive whole servers, whatever go test -p says. They keep every processor busy and
+// hold servers to deadlines, which a neighbour of their own kind would break.
 package turn
 
 import (
@@ -8,12 +8,17 @@ import (
 	"path/filepath"
 )
 
-// Take waits for this program's turn, which ends with the program, however it ends. Call it from TestMain, before the tests
-// and their timeout begin.
-func Take() error {
+// Alone waits until no other such program runs, and Shared until none runs alone. Both keep those that come later waiting, and
+// the turn ends with the program, however it ends. Call one of them from TestMain, before the tests and their timeout begin.
+func Alone() error { return take(true) }
+
+// Shared is described at Alone.
+func Shared() error { return take(false) }
+
+func take(alone bool) error {
 	// One for each user: the file is not to be opened by another.
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("parola-tests-%d.lock", os.Getuid()))
-	if err := lock(path); err != nil {
+	if err := lock(path, alone); err != nil {
 		return fmt.Errorf("wait for other tests: %w", err)
 	}
 	return nil

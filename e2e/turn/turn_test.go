@@ -10,8 +10,8 @@ import (
 
 // TestMain lets this program be another one that wants its turn.
 func TestMain(m *testing.M) {
-	if os.Getenv("PAROLA_TEST_TURN") != "" {
-		if err := Take(); err != nil {
+	if how := os.Getenv("PAROLA_TEST_TURN"); how != "" {
+		if err := take(how == "alone"); err != nil {
 			panic(err)
 		}
 		os.Stdout.WriteString("mine\n")
@@ -21,27 +21,39 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestOneAtATime has a program wait while another has its turn, until that one is killed.
-func TestOneAtATime(t *testing.T) {
+// TestTurns has programs wait for each other, and end by being killed.
+func TestTurns(t *testing.T) {
 	dir := t.TempDir()
-	first, firstSays := another(t, dir)
-	await(t, firstSays, true, 10*time.Second)
-	_, secondSays := another(t, dir)
-	await(t, secondSays, false, 300*time.Millisecond)
-	if err := first.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, secondSays, true, 10*time.Second)
+	alone, has := another(t, dir, "alone")
+	await(t, has, true, 10*time.Second)
+	first, firstHas := another(t, dir, "shared")
+	second, secondHas := another(t, dir, "shared")
+	await(t, firstHas, false, 200*time.Millisecond)
+	kill(t, alone)
+	await(t, firstHas, true, 10*time.Second)
+	await(t, secondHas, true, 10*time.Second)
+	_, has = another(t, dir, "alone")
+	kill(t, first)
+	await(t, has, false, 200*time.Millisecond)
+	kill(t, second)
+	await(t, has, true, 10*time.Second)
 }
 
-func another(t *testing.T, dir string) (*exec.Cmd, <-chan string) {
+func kill(t *testing.T, command *exec.Cmd) {
+	t.Helper()
+	if err := command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func another(t *testing.T, dir, how string) (*exec.Cmd, <-chan string) {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(program)
-	command.Env = append(os.Environ(), "PAROLA_TEST_TURN=1", "TMPDIR="+dir)
+	command.Env = append(os.Environ(), "PAROLA_TEST_TURN="+how, "TMPDIR="+dir)
 	in, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
