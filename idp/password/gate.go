@@ -26,16 +26,22 @@ type gate struct {
 	running atomic.Int64 // slots taken
 	waiting atomic.Int64
 	refused atomic.Int64
+	// left is what ended hashes have left to the collector, in slots.
+	left    atomic.Int64
+	collect func()
 	queue   int64
 	// reserved is the part of the queue kept for people who hold a session already, so that a flood of strangers cannot
 	// keep them out (DOS-02).
 	reserved int64
 }
 
-func newGate(memory int64, queue int) *gate {
+// leastLeft is how many hashes leave garbage before it is collected: each collection looks through all that lives.
+const leastLeft = 3
+
+func newGate(memory int64, queue int, collect func()) *gate {
 	size := memory / (memoryKiB << 10)
 	size = max(1, min(size, int64(runtime.GOMAXPROCS(0)-1)))
-	return &gate{slots: semaphore.NewWeighted(size), size: size, queue: int64(queue), reserved: int64(queue) / 4}
+	return &gate{slots: semaphore.NewWeighted(size), size: size, queue: int64(queue), reserved: int64(queue) / 4, collect: collect}
 }
 
 // enter waits for n slots. The caller holds them until hashing has really ended, also when the browser has gone:
@@ -65,6 +71,10 @@ func (g *gate) taken(n int64) (leave func()) {
 	g.running.Add(n)
 	return func() {
 		g.running.Add(-n)
+		// Before the slot is given on: what waits for the collector counts as memory of hashing, too.
+		if left := g.left.Add(n); g.collect != nil && left >= max(leastLeft, g.size) && g.left.CompareAndSwap(left, 0) {
+			g.collect()
+		}
 		g.slots.Release(n)
 	}
 }

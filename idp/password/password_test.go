@@ -246,7 +246,7 @@ func TestDOS01_GateBoundsHashesAndRefusesBeyondItsQueue(t *testing.T) {
 }
 
 func TestDOS02_StrangersLeavePartOfTheQueueToKnownBrowsers(t *testing.T) {
-	g := newGate(1, 4)
+	g := newGate(1, 4, nil)
 	leave, err := g.enter(t.Context(), 1, false)
 	if err != nil {
 		t.Fatal(err)
@@ -309,6 +309,29 @@ func BenchmarkCheck(b *testing.B) {
 	for b.Loop() {
 		if r, err := h.Check(b.Context(), f, "correct horse battery", false); err != nil || !r.OK {
 			b.Fatal(r, err)
+		}
+	}
+}
+
+// TestDOS01_GarbageOfHashesIsCollectedBetweenThem holds the memory of hashing to what the gate counts: nobody gets a slot while
+// three hashes' garbage is about.
+func TestDOS01_GarbageOfHashesIsCollectedBetweenThem(t *testing.T) {
+	var g *gate
+	collected := 0
+	g = newGate(1, 4, func() {
+		collected++
+		if g.slots.TryAcquire(1) {
+			t.Error("a slot is free while garbage is collected")
+		}
+	})
+	for i, want := range []int{0, 0, 1, 1, 1, 2} {
+		leave, err := g.enter(t.Context(), 1, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave()
+		if collected != want {
+			t.Errorf("collected %d times after %d hashes, want %d", collected, i+1, want)
 		}
 	}
 }

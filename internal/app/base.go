@@ -96,8 +96,11 @@ func open(ctx context.Context, c Config, o Options) (*Base, error) {
 	b := &Base{config: c, store: store, keys: keys, clock: o.Clock, release: o.Release, log: o.Log, node: nodeName(),
 		throttle: throttle.New(c.Limits, keys), judge: password.NewJudge()}
 	b.audit = audit.NewWriter(audit.Config{Events: store, Clock: b.clock, Node: b.node, Release: b.release})
-	b.hasher = password.New(password.Config{Keys: keys, Clock: b.clock,
-		Memory: int64(c.Password.MemoryMiB) << 20, Queue: c.Password.Queue})
+	hashing := password.Config{Keys: keys, Clock: b.clock, Memory: int64(c.Password.MemoryMiB) << 20, Queue: c.Password.Queue}
+	if !operatorTendsMemory() {
+		hashing.Collect = collectHashes
+	}
+	b.hasher = password.New(hashing)
 	return b, nil
 }
 
