@@ -57,6 +57,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		"lock_timeout":                  strconv.FormatInt(c.Wait.Milliseconds(), 10),
 		// A node that hangs inside a transaction must not keep its locks for ever.
 		"idle_in_transaction_session_timeout": "60000",
+		// Every statement looks rows up by an index, whatever the values: planning it anew for each set of them, as the first
+		// executions on each connection otherwise do, costs more than running it.
+		"plan_cache_mode": "force_generic_plan",
+		"jit":             "off",
 	} {
 		if _, given := settings.RuntimeParams[name]; !given {
 			settings.RuntimeParams[name] = value

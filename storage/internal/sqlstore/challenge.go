@@ -150,7 +150,7 @@ func (s *Store) AdvanceChallenges(ctx context.Context, due map[string]time.Time)
 				ORDER BY id`+s.dialect.ForUpdate+`)
 		UPDATE challenges SET due_at = given.due FROM given
 		WHERE challenges.id = given.key AND challenges.ended_at IS NULL
-			AND (challenges.due_at IS NULL OR challenges.due_at > given.due) AND challenges.id IN (SELECT id FROM locked)`,
+			AND (challenges.due_at IS NULL OR challenges.due_at > given.due) AND challenges.id `+s.dialect.in("SELECT id FROM locked"),
 		rowsText(rows))
 	return err
 }
@@ -183,7 +183,7 @@ func (s *Store) ClaimDueChallenges(ctx context.Context, now, leaseUntil time.Tim
 			SELECT id FROM challenges WHERE due_at IS NOT NULL AND ended_at IS NULL AND due_at <= $1
 			ORDER BY due_at LIMIT $3`+s.dialect.SkipLocked+`)
 		UPDATE challenges SET due_at = CAST($2 AS BIGINT)
-		WHERE id IN (SELECT id FROM due) RETURNING `+challengeColumns, ms(now), ms(leaseUntil), bounded(limit, 100, 1000))
+		WHERE id `+s.dialect.in("SELECT id FROM due")+` RETURNING `+challengeColumns, ms(now), ms(leaseUntil), bounded(limit, 100, 1000))
 	slices.SortFunc(claimed, func(a, b storage.Challenge) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	return claimed, err
 }

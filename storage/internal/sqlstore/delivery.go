@@ -81,7 +81,7 @@ func (s *Store) ClaimQueued(ctx context.Context, now, leaseUntil time.Time, limi
 			SELECT id FROM deliveries WHERE state = 'queued' AND due_at <= $1 AND NOT `+s.dialect.among("carrier", "$4")+`
 			ORDER BY due_at LIMIT $3`+s.dialect.SkipLocked+`)
 		UPDATE deliveries SET state = 'sending', sending_at = $1, lease_until = $2, calls = calls + 1
-		WHERE id IN (SELECT id FROM due) RETURNING `+deliveryColumns,
+		WHERE id `+s.dialect.in("SELECT id FROM due")+` RETURNING `+deliveryColumns,
 		ms(now), ms(leaseUntil), bounded(limit, 100, 1000), listText(busy))
 	slices.SortFunc(claimed, byDue)
 	return claimed, err
@@ -93,7 +93,7 @@ func (s *Store) ClaimAbandoned(ctx context.Context, now time.Time, limit int) ([
 			SELECT id FROM deliveries WHERE state = 'sending' AND lease_until < $1
 			ORDER BY lease_until LIMIT $2`+s.dialect.SkipLocked+`)
 		UPDATE deliveries SET state = 'unknown'
-		WHERE id IN (SELECT id FROM over) RETURNING `+deliveryColumns, ms(now), bounded(limit, 100, 1000))
+		WHERE id `+s.dialect.in("SELECT id FROM over")+` RETURNING `+deliveryColumns, ms(now), bounded(limit, 100, 1000))
 	slices.SortFunc(claimed, byDue)
 	return claimed, err
 }
@@ -155,7 +155,7 @@ func (s *Store) moveDeliveries(ctx context.Context, rows []cells) ([]string, err
 			message_hash = COALESCE(NULLIF(given.message_hash, ''), deliveries.message_hash),
 			failure_class = given.failure_class, failure_code = given.failure_code
 		FROM given WHERE deliveries.id = given.key AND given.was LIKE '% ' || deliveries.state || ' %'
-			AND deliveries.id IN (SELECT id FROM locked)
+			AND deliveries.id `+s.dialect.in("SELECT id FROM locked")+`
 		RETURNING id`, rowsText(rows))
 }
 

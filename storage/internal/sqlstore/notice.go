@@ -31,7 +31,7 @@ func (s *Store) ClaimNotices(ctx context.Context, now, leaseUntil time.Time, lim
 	_, err := s.exec(ctx, `WITH over AS MATERIALIZED (
 			SELECT id FROM notices WHERE state = 'sending' AND lease_until < $1
 			ORDER BY lease_until LIMIT $2`+s.dialect.SkipLocked+`)
-		UPDATE notices SET state = 'unknown' WHERE id IN (SELECT id FROM over)`, ms(now), bounded(limit, 100, 1000))
+		UPDATE notices SET state = 'unknown' WHERE id `+s.dialect.in("SELECT id FROM over"), ms(now), bounded(limit, 100, 1000))
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (s *Store) ClaimNotices(ctx context.Context, now, leaseUntil time.Time, lim
 			SELECT id FROM notices WHERE state = 'queued' AND due_at <= $1
 			ORDER BY due_at LIMIT $3`+s.dialect.SkipLocked+`)
 		UPDATE notices SET state = 'sending', sending_at = $1, lease_until = $2, calls = calls + 1
-		WHERE id IN (SELECT id FROM due) RETURNING `+noticeColumns, ms(now), ms(leaseUntil), bounded(limit, 100, 1000))
+		WHERE id `+s.dialect.in("SELECT id FROM due")+` RETURNING `+noticeColumns, ms(now), ms(leaseUntil), bounded(limit, 100, 1000))
 	slices.SortFunc(claimed, func(a, b storage.Notice) int { return a.DueAt.Compare(b.DueAt) })
 	return claimed, err
 }

@@ -20,12 +20,12 @@ func (s *Store) LeastCursor(ctx context.Context) (int64, error) {
 
 // PruneEvents implements storage.Pruner.
 func (s *Store) PruneEvents(ctx context.Context, through int64, limit int) (int, error) {
-	n, err := s.exec(ctx, `DELETE FROM events WHERE sequence IN (SELECT sequence FROM events
-		WHERE sequence IS NOT NULL AND sequence <= $1 ORDER BY sequence LIMIT $2)`, through, limit)
+	n, err := s.exec(ctx, `DELETE FROM events WHERE sequence IS NOT NULL AND sequence `+s.dialect.in(`SELECT sequence FROM events
+		WHERE sequence IS NOT NULL AND sequence <= $1 ORDER BY sequence LIMIT $2`), through, limit)
 	if err != nil || n > 0 {
 		return int(n), err
 	}
-	n, err = s.exec(ctx, `DELETE FROM checkpoints WHERE sequence IN (SELECT sequence FROM checkpoints
-		WHERE sequence < $1 ORDER BY sequence LIMIT $2)`, through, limit)
+	n, err = s.exec(ctx, `DELETE FROM checkpoints WHERE sequence `+s.dialect.in(`SELECT sequence FROM checkpoints
+		WHERE sequence < $1 ORDER BY sequence LIMIT $2`), through, limit)
 	return int(n), err
 }

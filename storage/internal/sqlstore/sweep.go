@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/parola-id/parola/storage"
@@ -60,9 +61,13 @@ func (s *Store) Sweep(ctx context.Context, kind storage.Sweepable, before time.T
 		case "delivery_days":
 			bound = before.UTC().Format(time.DateOnly)
 		}
+		among := "(" + part.key + ") IN (SELECT " + part.key + " FROM over)"
+		if !strings.Contains(part.key, ",") {
+			among = part.key + " " + s.dialect.in("SELECT "+part.key+" FROM over")
+		}
 		n, err := s.exec(ctx, `WITH over AS MATERIALIZED (SELECT `+part.key+` FROM `+part.table+` WHERE `+part.where+
 			` LIMIT $2`+s.dialect.SkipLocked+`)
-			DELETE FROM `+part.table+` WHERE (`+part.key+`) IN (SELECT `+part.key+` FROM over)`, bound, limit-removed)
+			DELETE FROM `+part.table+` WHERE `+among, bound, limit-removed)
 		if err != nil {
 			return removed, err
 		}

@@ -106,7 +106,7 @@ func (s *Store) GiveBack(ctx context.Context, now time.Time, buckets ...storage.
 	if s.dialect.ForUpdate != "" { // in order, for others do the same
 		locked = `, locked AS MATERIALIZED (SELECT id FROM buckets WHERE full_at > $1 AND id ` + s.dialect.in("SELECT key FROM given") + `
 			ORDER BY id` + s.dialect.ForUpdate + `)`
-		among = ` AND buckets.id IN (SELECT id FROM locked)`
+		among = ` AND buckets.id ` + s.dialect.in("SELECT id FROM locked")
 	}
 	_, err := s.exec(ctx, `WITH given AS MATERIALIZED (`+s.dialect.given("$2", "key", "cost BIGINT")+`)`+locked+`
 		UPDATE buckets SET full_at = CASE WHEN full_at - given.cost * spacing > $1 THEN full_at - given.cost * spacing ELSE $1 END
@@ -214,7 +214,7 @@ func (s *Store) UncountFailures(ctx context.Context, keys ...string) error {
 	}
 	_, err := s.exec(ctx, `WITH named AS MATERIALIZED (
 			SELECT id FROM failures WHERE failures > 0 AND id IN `+list(0, len(keys))+` ORDER BY id`+s.dialect.ForUpdate+`)
-		UPDATE failures SET failures = failures - 1, blocked_until = 0 WHERE id IN (SELECT id FROM named)`, args...)
+		UPDATE failures SET failures = failures - 1, blocked_until = 0 WHERE id `+s.dialect.in("SELECT id FROM named"), args...)
 	return err
 }
 
@@ -230,7 +230,7 @@ func (s *Store) ClearFailures(ctx context.Context, keys ...string) (map[string]i
 	}
 	rows, err := changing(scanCounted).all(ctx, s, `WITH named AS MATERIALIZED (
 			SELECT id FROM failures WHERE id IN `+list(0, len(keys))+` ORDER BY id`+s.dialect.ForUpdate+`)
-		DELETE FROM failures WHERE id IN (SELECT id FROM named) RETURNING id, failures`, args...)
+		DELETE FROM failures WHERE id `+s.dialect.in("SELECT id FROM named")+` RETURNING id, failures`, args...)
 	for _, c := range rows {
 		before[c.key] = c.failures
 	}
