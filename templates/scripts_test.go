@@ -43,7 +43,13 @@ func TestInABrowser(t *testing.T) {
 // newTab opens a tab in front of the handler, and fails the test for every complaint on its console.
 func newTab(t *testing.T, browser context.Context, h http.Handler) (ctx context.Context, url string) {
 	t.Helper()
-	srv := httptest.NewServer(h)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/favicon.ico" { // the browser may ask before it has read which icon the page names
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithListener(func(event any) {
 		switch e := event.(type) {
 		case *log.EventEntryAdded:

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed pages/*.html pages/shared/*.html
@@ -23,19 +24,22 @@ type Config struct {
 	BasePath string
 }
 
-// Templates holds the parsed pages of every language. It does not change after New and may be used by any number of
-// requests at once.
+// Templates holds the pages of every language. It may be used by any number of requests at once.
 type Templates struct {
 	brand    Brand
 	basePath string
 	locales  *locales
 	static   *static
-	// pages has one parsed set per language and page, with the language already bound. Nothing is bound while a request
-	// runs, so one person's language cannot reach another's page.
-	pages map[string]map[string]*template.Template
+	// pages parses one set per language and page when somebody first sees it, with the language bound: one person's language
+	// cannot reach another's page. All of them would be most of what lives in this process, and the collector goes through
+	// what lives after every few logins.
+	pages map[pageIn]func() (*template.Template, error)
 }
 
-// New parses all embedded pages and locales. It fails when the brand is not usable or BasePath is not a clean path.
+// pageIn is a page file, without its ending, in a language.
+type pageIn struct{ language, name string }
+
+// New reads all embedded locales and finds the pages. It fails when the brand is not usable or BasePath is not a clean path.
 func New(c Config) (*Templates, error) {
 	if c.Brand.Name == "" {
 		return nil, fmt.Errorf("brand: a name is needed")
@@ -55,37 +59,21 @@ func New(c Config) (*Templates, error) {
 		return nil, fmt.Errorf("load static files: %w", err)
 	}
 	t := &Templates{brand: c.Brand, basePath: c.BasePath, locales: locales, static: static,
-		pages: make(map[string]map[string]*template.Template)}
+		pages: make(map[pageIn]func() (*template.Template, error))}
+	files, err := fs.Glob(pageFiles, "pages/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("find pages: %w", err)
+	}
 	for _, l := range locales.list {
-		if t.pages[l.tag.String()], err = t.parse(l); err != nil {
-			return nil, fmt.Errorf("parse pages: %w", err)
+		functions := t.functions(l)
+		for _, file := range files {
+			name := path.Base(file)
+			t.pages[pageIn{l.tag.String(), strings.TrimSuffix(name, ".html")}] = sync.OnceValues(func() (*template.Template, error) {
+				return template.New(name).Funcs(functions).ParseFS(pageFiles, "pages/shared/*.html", file)
+			})
 		}
 	}
 	return t, nil
-}
-
-// parse builds the pages of one language: each page file with the shared ones, and the functions of that locale.
-func (t *Templates) parse(l *locale) (map[string]*template.Template, error) {
-	shared, err := template.New("").Funcs(t.functions(l)).ParseFS(pageFiles, "pages/shared/*.html")
-	if err != nil {
-		return nil, err
-	}
-	files, err := fs.Glob(pageFiles, "pages/*.html")
-	if err != nil {
-		return nil, err
-	}
-	pages := make(map[string]*template.Template, len(files))
-	for _, file := range files {
-		page, err := shared.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if page, err = page.ParseFS(pageFiles, file); err != nil {
-			return nil, err
-		}
-		pages[strings.TrimSuffix(path.Base(file), ".html")] = page
-	}
-	return pages, nil
 }
 
 // functions are the verbs of the page files, bound to one locale.
@@ -122,14 +110,18 @@ func (t *Templates) render(w io.Writer, v View, name string, p any) error {
 // execute writes one block of a page file. It renders into a buffer first, so that a failure never leaves half a page
 // behind.
 func (t *Templates) execute(w io.Writer, lang, name, block string, data any) error {
-	tmpl := t.pages[t.locales.get(lang).tag.String()][name]
-	if tmpl == nil {
+	parse := t.pages[pageIn{t.locales.get(lang).tag.String(), name}]
+	if parse == nil {
 		return fmt.Errorf("render %s: no such page", name)
+	}
+	tmpl, err := parse()
+	if err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
 	}
 	var buf bytes.Buffer
 	if err := tmpl.ExecuteTemplate(&buf, block, data); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
-	_, err := w.Write(buf.Bytes())
+	_, err = w.Write(buf.Bytes())
 	return err
 }
