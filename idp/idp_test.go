@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -225,5 +226,34 @@ func TestOA90_IssuerIsNeverBuiltFromTheRequest(t *testing.T) {
 	}
 	if w := ask(h, "GET", "/auth/", nil); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"/auth/static/`) {
 		t.Errorf("the pages do not live below the issuer's path: %d", w.Code)
+	}
+}
+
+func TestDOS05_AuthorizationRequestsOfOneSiteAreLimited(t *testing.T) {
+	h := provider(t, func(c *app.Config) {
+		c.Limits.RequestsPerSourceMinute = 1
+		c.Server.TrustedProxies = []string{"192.0.2.7/32"} // where ask comes from
+	})
+	from := func(addr string) *httptest.ResponseRecorder {
+		return ask(h, "GET", "/authorize", nil, "X-Forwarded-For", addr)
+	}
+	let, refused := 0, 0
+	for i := range 64 {
+		switch w := from(fmt.Sprintf("[2001:db8:1:%x::1]:4711", i)); {
+		case w.Code != http.StatusTooManyRequests:
+			let++
+		case w.Header().Get("Retry-After") == "":
+			t.Fatal("refused without Retry-After")
+		default:
+			refused++
+		}
+	}
+	if let < 16 || refused == 0 {
+		t.Errorf("%d of one site were let in and %d refused, want about 16 let in", let, refused)
+	}
+	for _, elsewhere := range []string{"2001:db8:2::1", "198.51.100.1"} {
+		if w := from(elsewhere); w.Code == http.StatusTooManyRequests {
+			t.Errorf("%s, which is elsewhere, is refused too", elsewhere)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parola-id/parola/idp/login"
 	"github.com/parola-id/parola/internal/reqinfo"
+	"github.com/parola-id/parola/internal/throttle"
 	"github.com/parola-id/parola/storage"
 	"github.com/parola-id/parola/templates"
 )
@@ -39,7 +40,7 @@ func (h *handler) identify(next http.Handler) http.Handler {
 		}
 		ctx = reqinfo.With(ctx, reqinfo.Info{
 			CorrelationID: storage.NewTimeID(h.Clock.Now())[:16],
-			Source:        limitKey(h.clientAddr(r)),
+			Source:        throttle.Source(h.clientAddr(r)),
 			UserAgent:     strings.ToValidUTF8(agent[:min(len(agent), 256)], ""),
 		})
 		next.ServeHTTP(w, r.WithContext(ctx))
@@ -81,20 +82,6 @@ func (h *handler) trusted(a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// limitKey is what limits key on: one household has a whole IPv6 /64 (DOS-05).
-func limitKey(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	if a.Is6() {
-		p, err := a.WithZone("").Prefix(64)
-		if err == nil {
-			return p.String()
-		}
-	}
-	return a.String()
 }
 
 // secureHeaders sets what every answer carries (WEB-06); pages set a policy with their redirect origin on top.

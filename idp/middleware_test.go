@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/internal/clock"
+	"github.com/parola-id/parola/internal/throttle"
 )
 
 func TestINP06_AddressComesFromTheSocketUnlessAProxyIsTrusted(t *testing.T) {
@@ -40,7 +41,7 @@ func TestINP06_AddressComesFromTheSocketUnlessAProxyIsTrusted(t *testing.T) {
 		for _, f := range c.forwarded {
 			r.Header.Add("X-Forwarded-For", f)
 		}
-		if got := limitKey(h.clientAddr(r)); got != c.want {
+		if got := throttle.Source(h.clientAddr(r)); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -101,6 +102,6 @@ func FuzzClientAddr(f *testing.F) {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
 		r.RemoteAddr = socket
 		r.Header.Set("X-Forwarded-For", forwarded)
-		_ = limitKey(h.clientAddr(r)) // must not panic
+		_ = throttle.Source(h.clientAddr(r)) // must not panic
 	})
 }

@@ -95,9 +95,9 @@ func (p *Provider) writePage(w http.ResponseWriter, r *http.Request, err error) 
 	p.Pages.Error(w, r, e.status, e.page, e.retryAfter)
 }
 
-// takeRequest draws on the limit of authorization requests of one address (DOS-07), in the transaction of ctx.
+// takeRequest draws on the limits of authorization requests of one source (DOS-07), in the transaction of ctx.
 func (p *Provider) takeRequest(ctx context.Context, now time.Time) error {
-	refused, err := p.Store.Take(ctx, now, p.Throttle.Requests(reqinfo.From(ctx).Source))
+	refused, err := p.Store.Take(ctx, now, p.Throttle.Requests(reqinfo.From(ctx).Source)...)
 	if err != nil || refused == nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"testing"
@@ -47,11 +48,38 @@ func TestDOS04_WrongSecretsFromOneSourceCannotKeepTheGateBusy(t *testing.T) {
 	}
 }
 
+func TestDOS05_WrongSecretsFromOneSiteCannotKeepTheGateBusy(t *testing.T) {
+	d := newDesk(t)
+	var s slowWrong
+	wrong := func(household int) time.Duration {
+		return s.take("client", fmt.Sprintf("2001:db8:1:%x::/64", household), d.clock.Now())
+	}
+	let := 0
+	for wrong(let) == 0 {
+		if let++; let > slowWrongKept {
+			t.Fatal("a site has no limit")
+		}
+	}
+	if let <= slowWrongBurst || let > 32*slowWrongBurst {
+		t.Errorf("%d wrong secrets of one site are hashed, want several times %d", let, slowWrongBurst)
+	}
+	if wait := s.take("client", "2001:db8:2::/64", d.clock.Now()); wait > 0 {
+		t.Errorf("a neighbour has to wait %s", wait)
+	}
+	if kept := len(s.fullAt); wrong(let) == 0 || len(s.fullAt) != kept {
+		t.Error("what is refused is counted")
+	}
+	s.giveBack("client", "2001:db8:1::/64")
+	if wait := wrong(1); wait > 0 {
+		t.Errorf("what was given back was not given back to the site: wait %s", wait)
+	}
+}
+
 func TestDOS08_SourcesOfWrongSecretsTakeBoundedMemory(t *testing.T) {
 	d := newDesk(t)
 	var s slowWrong
 	for i := range 3 * slowWrongKept {
-		s.take(string(rune(0x4e00+i)), d.clock.Now())
+		s.take("client", string(rune(0x4e00+i)), d.clock.Now())
 	}
 	if len(s.fullAt) > slowWrongKept {
 		t.Errorf("%d sources are kept", len(s.fullAt))
@@ -61,8 +89,8 @@ func TestDOS08_SourcesOfWrongSecretsTakeBoundedMemory(t *testing.T) {
 func TestREL11_AClockThatWentBackKeepsNoClientOut(t *testing.T) {
 	d := newDesk(t)
 	var s slowWrong
-	s.take("client", d.clock.Now())
-	if wait := s.take("client", d.clock.Now().Add(-time.Hour)); wait > 0 {
+	s.take("client", "192.0.2.7", d.clock.Now())
+	if wait := s.take("client", "192.0.2.7", d.clock.Now().Add(-time.Hour)); wait > 0 {
 		t.Errorf("a right secret has to wait %s", wait)
 	}
 }

@@ -34,7 +34,7 @@ func (t *Throttle) Sends(s Send) []storage.Throttle {
 		buckets(t.keysOf("send-number-day", s.NumberHash), day, l.SendsPerNumberDay),
 		t.personSends(s.PersonID),
 		buckets(t.keysOf("send-prefix-hour", s.Prefix), time.Hour, l.SendsPerPrefixHour),
-		buckets(t.keysOf("send-source-hour", s.Source), time.Hour, l.SendsPerSourceHour),
+		t.ofSource("send-source-hour", "", s.Source, time.Hour, l.SendsPerSourceHour),
 		buckets(t.keysOf("send-client-hour", s.ClientID), time.Hour, l.SendsPerClientHour),
 		buckets([]string{"send-all-hour"}, time.Hour, l.SendsPerHour))
 	for i := range counted {
@@ -60,7 +60,7 @@ func (t *Throttle) Spends(s Send) []storage.Throttle {
 		drawn := slices.Concat(
 			buckets(t.keysOf(spending+"prefix-day", string(ch)+"|"+s.Prefix), day, int(l.SpendPerPrefixDay)),
 			buckets(t.keysOf(spending+"country-day", string(ch)+"|"+s.Country), day, int(l.SpendPerCountryDay)),
-			buckets(t.keysOf(spending+"source-day", string(ch)+"|"+s.Source), day, int(l.SpendPerSourceDay)),
+			t.ofSource(spending+"source-day", string(ch)+"|", s.Source, day, int(l.SpendPerSourceDay)),
 			buckets([]string{spending + "all-day-" + string(ch)}, day, int(l.SpendPerDay)))
 		for i := range drawn {
 			drawn[i].Cost = int64(cost)

@@ -10,7 +10,8 @@ import (
 	"github.com/parola-id/parola/storage"
 )
 
-// Limits are the numbers an operator may set (configuration `limits.*`).
+// Limits are the numbers an operator may set (configuration `limits.*`). Those of one address are of a Source, and
+// several times as many of the Networks around it.
 type Limits struct {
 	// SendsPerNumberHour and SendsPerNumberDay bound unverified messages to one phone number.
 	SendsPerNumberHour int `yaml:"sends_per_number_hour"`
@@ -86,14 +87,10 @@ func (t *Throttle) keysOf(kind, value string) []string {
 	return keys
 }
 
-func bucket(key string, per time.Duration, n int) storage.Throttle {
-	return storage.Throttle{Key: key, Interval: per / time.Duration(n), Burst: n}
-}
-
 func buckets(keys []string, per time.Duration, n int) []storage.Throttle {
 	all := make([]storage.Throttle, len(keys))
 	for i, key := range keys {
-		all[i] = bucket(key, per, n)
+		all[i] = storage.Throttle{Key: key, Interval: per / time.Duration(n), Burst: n}
 	}
 	return all
 }
@@ -113,7 +110,8 @@ func (t *Throttle) OfPerson(personID, phoneID string) []storage.Throttle {
 // PasswordTry are the budgets and buckets that one password try draws on, before it is checked. The name is the
 // canonical user name, known or not, so that both cost the same. browser is the id of a browser this person has signed
 // in with before, or empty: known browsers have a budget each, strangers share one per source and one over all sources
-// with a larger free part, so that nobody locks a person out of their own browser (PW-15).
+// with a larger free part, so that nobody locks a person out of their own browser (PW-15). Budgets need none of a /48:
+// whoever changes from source to source inside one meets that of all sources.
 func (t *Throttle) PasswordTry(name, browser, source string) ([]storage.FailureBudget, []storage.Throttle) {
 	l := t.limits
 	budget := func(key string, free, limit int) storage.FailureBudget {
@@ -134,9 +132,9 @@ func (t *Throttle) PasswordTry(name, browser, source string) ([]storage.FailureB
 	return budgets, t.PasswordSource(source)
 }
 
-// PasswordSource is what one address draws on over all persons (PW-16). A finished login gives back what it took.
+// PasswordSource is what one source draws on over all persons (PW-16). A finished login gives back what it took.
 func (t *Throttle) PasswordSource(source string) []storage.Throttle {
-	return buckets(t.keysOf("password-source", source), time.Hour, t.limits.PasswordsPerSourceHour)
+	return t.ofSource("password-source", "", source, time.Hour, t.limits.PasswordsPerSourceHour)
 }
 
 // PasswordKeys are what the keys of all budgets of a name begin with: what `user unlock` clears.
@@ -148,9 +146,9 @@ func (t *Throttle) PasswordKeys(name string) []string {
 	return keys
 }
 
-// Requests is the bucket that one authorization request draws on (DOS-07).
-func (t *Throttle) Requests(source string) storage.Throttle {
-	return bucket(t.key("request", source), time.Minute, t.limits.RequestsPerSourceMinute)
+// Requests are the buckets that one authorization request draws on (DOS-07).
+func (t *Throttle) Requests(source string) []storage.Throttle {
+	return t.ofSource("request", "", source, time.Minute, t.limits.RequestsPerSourceMinute)
 }
 
 // Keys are the keys of buckets, for giving back.

@@ -25,9 +25,11 @@ func TestKeysHoldNoPersonalDataInClear(t *testing.T) {
 	all := append(FailureKeys(budgets), Keys(buckets)...)
 	all = append(all, Keys(th.Sends(Send{PersonID: "person-1", NumberHash: "hash-of-number", Source: "192.0.2.7", ClientID: "client-1", Prefix: "+393331", Country: "IT", Cost: map[storage.Channel]storage.Money{storage.SMS: 900}}))...)
 	all = append(all, Keys(th.Tries("person-1", "phone-1"))...)
-	all = append(all, th.Requests("192.0.2.7").Key, th.Notes("csrf.blocked", "192.0.2.7").Key, th.PasswordKeys("ada.lovelace")[0])
+	all = append(all, Keys(th.Requests("192.0.2.7"))...)
+	all = append(all, Keys(th.Requests("2001:db8:1:2::/64"))...)
+	all = append(all, th.Notes("csrf.blocked", "192.0.2.7").Key, th.PasswordKeys("ada.lovelace")[0])
 	for _, key := range all {
-		for _, clear := range []string{"ada", "192.0", "person-1", "phone-1", "client-1", "hash-of", "3933"} {
+		for _, clear := range []string{"ada", "192.0", "2001", "person-1", "phone-1", "client-1", "hash-of", "3933"} {
 			if strings.Contains(key, clear) {
 				t.Errorf("key %q holds %q", key, clear)
 			}
