@@ -71,11 +71,11 @@ func (g *gate) taken(n int64) (leave func()) {
 	g.running.Add(n)
 	return func() {
 		g.running.Add(-n)
-		// Before the slot is given on: what waits for the collector counts as memory of hashing, too.
+		defer g.slots.Release(n)
+		// Before the slot is given on: what waits for the collector is memory of hashing, too.
 		if left := g.left.Add(n); g.collect != nil && left >= max(leastLeft, g.size) && g.left.CompareAndSwap(left, 0) {
 			g.collect()
 		}
-		g.slots.Release(n)
 	}
 }
 

@@ -50,29 +50,13 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Connections == 0 {
 		c.Connections = 10
 	}
-	for name, value := range map[string]string{
-		"application_name": "parola",
-		// Every statement that decides something is written for this level, whatever the server's default.
-		"default_transaction_isolation": "read committed",
-		"lock_timeout":                  strconv.FormatInt(c.Wait.Milliseconds(), 10),
-		// A node that hangs inside a transaction must not keep its locks for ever.
-		"idle_in_transaction_session_timeout": "60000",
-		// Every statement looks rows up by an index, whatever the values: planning it anew for each set of them, as the first
-		// executions on each connection otherwise do, costs more than running it.
-		"plan_cache_mode": "force_generic_plan",
-		"jit":             "off",
-	} {
-		if _, given := settings.RuntimeParams[name]; !given {
-			settings.RuntimeParams[name] = value
-		}
-	}
 	if err := encrypted(settings); err != nil {
 		return nil, err
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	db := sql.OpenDB(connector{stdlib.GetConnector(*settings)})
+	db := sql.OpenDB(newConnector(settings, c.Wait))
 	db.SetMaxOpenConns(c.Connections)
 	db.SetMaxIdleConns(c.Connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
@@ -83,6 +67,36 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
 	}
 	return store, nil
+}
+
+// newConnector opens connections with the settings that the statements are written for, but for those that the DSN names. Most do
+// not travel with the connecting: a pooler refuses what it does not know there.
+func newConnector(settings *pgx.ConnConfig, wait time.Duration) connector {
+	if _, given := settings.RuntimeParams["application_name"]; !given {
+		settings.RuntimeParams["application_name"] = "parola"
+	}
+	var set strings.Builder
+	for _, s := range [][2]string{
+		// Every statement that decides something is written for this level, whatever the server's default.
+		{"default_transaction_isolation", "'read committed'"},
+		{"lock_timeout", strconv.FormatInt(wait.Milliseconds(), 10)},
+		// A node that hangs inside a transaction must not keep its locks for ever.
+		{"idle_in_transaction_session_timeout", "60000"},
+		// Every statement looks rows up by an index, whatever the values: planning it anew for each set of them, as the first
+		// executions on each connection otherwise do, costs more than running it.
+		{"plan_cache_mode", "force_generic_plan"},
+		{"jit", "off"},
+	} {
+		if _, given := settings.RuntimeParams[s[0]]; !given {
+			fmt.Fprintf(&set, "SET %s = %s;", s[0], s[1])
+		}
+	}
+	return connector{stdlib.GetConnector(*settings, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		if _, err := conn.PgConn().Exec(ctx, set.String()).ReadAll(); err != nil {
+			return fmt.Errorf("prepare connection: %w", err)
+		}
+		return nil
+	}))}
 }
 
 // encrypted refuses a connection that could go over the network in clear (KEY-09): to another machine only with TLS, and
@@ -105,7 +119,7 @@ func encrypted(c *pgx.ConnConfig) error {
 
 var dialect = sqlstore.Dialect{
 	Name:       "postgres",
-	Elements:   "json_array_elements",
+	Elements:   "jsonb_array_elements",
 	Parameters: 2400,
 	Among:      "= ANY (ARRAY(%s))",
 	Unhex:      "decode(%s, 'hex')",
