@@ -74,9 +74,8 @@ func TestReadinessKnowsTheSchema(t *testing.T) {
 }
 
 func TestProfilesAreOffAndNeverPublic(t *testing.T) {
-	a, _ := running(t, nil)
 	for _, on := range []bool{false, true} {
-		a.config.Server.PProf = on
+		a, _ := running(t, func(c *Config) { c.Server.PProf = on })
 		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap?debug=1", "/debug/pprof/symbol"} {
 			ask := func(h http.Handler) int {
 				w := httptest.NewRecorder()
