@@ -152,7 +152,7 @@ func (in *Installation) document(address, token string) (string, error) {
 	o := in.options
 	return fmt.Sprintf(`issuer: %s
 service_name: Bench
-server: {listen: "%s", internal_listen: "%s"}
+server: {listen: "%s", internal_listen: "%s", max_connections_per_source: 0}
 database: %s
 secrets: {root: %q}
 whatsapp: {base_url: %s, phone_number_id: "%s", account_id: "102000000000001", access_token: %q, app_secret: %q, verify_token: %q}

@@ -41,6 +41,8 @@ type App struct {
 	// endStreams ends the event streams, which would keep a stopping server waiting.
 	endStreams func()
 
+	// proxies are server.trusted_proxies.
+	proxies          []netip.Prefix
 	public, internal *connections
 }
 
@@ -95,8 +97,7 @@ func New(ctx context.Context, b *Base) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	proxies, err := prefixes(c.Server.TrustedProxies)
-	if err != nil {
+	if a.proxies, err = prefixes(c.Server.TrustedProxies); err != nil {
 		return nil, err
 	}
 	a.endStreams = journey.Close
@@ -104,7 +105,7 @@ func New(ctx context.Context, b *Base) (*App, error) {
 		pools: b.store.Pools, calls: a.mfa.Calls, workers: c.MFA.Workers, streams: journey.Streams, database: quiet,
 		node: b.node, clock: b.clock, log: b.log})
 	a.handler, err = idp.New(idp.Config{Issuer: c.Issuer, OIDC: provider, Login: journey, Templates: pages,
-		Webhooks: carriers.webhooks(a.mfa), TrustedProxies: proxies, Store: b.store, Audit: b.audit, Throttle: b.throttle,
+		Webhooks: carriers.webhooks(a.mfa), TrustedProxies: a.proxies, Store: b.store, Audit: b.audit, Throttle: b.throttle,
 		Clock: b.clock, Observe: a.observe(), Panicked: func() { a.metrics.panicked("request") },
 		Tracer: a.tracer, AcceptTraceparent: c.Tracing.AcceptTraceparent, Log: b.log})
 	return a, err
@@ -150,7 +151,7 @@ func (a *App) Listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.public = newConnections(public, server.MaxConnections)
+	a.public = newConnections(public, bounds{most: server.MaxConnections, perSource: server.MaxConnectionsPerSource, exempt: a.proxies})
 	a.metrics.registry.MustRegister(a.public.metrics()...)
 	if server.InternalListen == "" {
 		return nil
@@ -160,7 +161,7 @@ func (a *App) Listen(ctx context.Context) error {
 		a.public.Close()
 		return fmt.Errorf("listen on server.internal_listen: %w", err)
 	}
-	a.internal = newConnections(internal, internalConnections)
+	a.internal = newConnections(internal, bounds{most: internalConnections})
 	return nil
 }
 

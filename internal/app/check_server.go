@@ -7,6 +7,9 @@ func (c Config) checkServer(bad func(format string, args ...any)) {
 	if c.Server.MaxConnections < 16 || c.Server.MaxConnections > 1<<20 {
 		bad("server.max_connections is %d: set it between 16 and %d; a node with as many people as seats needs a few thousand", c.Server.MaxConnections, 1<<20)
 	}
+	if n := c.Server.MaxConnectionsPerSource; n != 0 && (n < 16 || n > 1<<20) {
+		bad("server.max_connections_per_source is %d: set it between 16 and %d, for a browser opens several and offices share an address, or to 0 for no bound", n, 1<<20)
+	}
 	if d := c.Server.StopDelay; d < 0 || d > time.Minute {
 		bad("server.stop_delay is %s: set it between 0s and 1m0s, a little more than the balancer needs to notice /readyz", d)
 	}

@@ -55,6 +55,9 @@ type Server struct {
 	PProf bool `yaml:"pprof"`
 	// MaxConnections bounds the open connections of the public listener. Beyond it an idle one makes room, or newcomers wait.
 	MaxConnections int `yaml:"max_connections"`
+	// MaxConnectionsPerSource bounds those of one IPv4 address or IPv6 /64: beyond it an idle one of its own makes room, or
+	// the newcomer is closed at once. TrustedProxies are exempt; 0 is no bound.
+	MaxConnectionsPerSource int `yaml:"max_connections_per_source"`
 	// StopDelay is how long the server goes on as before when it is told to stop, but for being not ready: time for balancers
 	// to notice.
 	StopDelay time.Duration `yaml:"stop_delay"`
@@ -182,9 +185,10 @@ func Defaults() Config {
 	const day = 24 * time.Hour
 	return Config{
 		ServiceName: "Parola",
-		Server:      Server{Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:9090", MaxConnections: 4096, StopWithin: 20 * time.Second},
-		Database:    Database{Driver: "sqlite", Path: "parola.db", Synchronous: "FULL", MaxConnections: 20, Migrate: true},
-		Keys:        Keys{RotateEvery: 90 * day, PublishAhead: 10 * time.Minute},
+		Server: Server{Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:9090", MaxConnections: 4096, MaxConnectionsPerSource: 256,
+			StopWithin: 20 * time.Second},
+		Database: Database{Driver: "sqlite", Path: "parola.db", Synchronous: "FULL", MaxConnections: 20, Migrate: true},
+		Keys:     Keys{RotateEvery: 90 * day, PublishAhead: 10 * time.Minute},
 		WhatsApp: WhatsApp{Enabled: true, BaseURL: "https://graph.facebook.com", Version: "v25.0",
 			Template: "parola_login_code"},
 		SMS:    smsDefaults(),

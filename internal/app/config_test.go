@@ -45,6 +45,8 @@ func TestKEY07_StartIsRefusedWithASentenceThatSaysWhatToDo(t *testing.T) {
 		"http issuer off loopback": {func(c *Config) { c.Issuer = "http://login.bank.test" }, "loopback only"},
 		"issuer with a slash":      {func(c *Config) { c.Issuer += "/" }, "trailing slash"},
 		"https without TLS":        {func(c *Config) { c.Issuer = "https://login.bank.test" }, "trusted_proxies"},
+		"one seat for an office":   {func(c *Config) { c.Server.MaxConnectionsPerSource = 1 }, "max_connections_per_source is 1"},
+		"no bound, said wrongly":   {func(c *Config) { c.Server.MaxConnectionsPerSource = -1 }, "or to 0 for no bound"},
 		"short root":               {func(c *Config) { c.Secrets.Root = NewSecret("c2hvcnQ=") }, "at least 32"},
 		"no root":                  {func(c *Config) { c.Secrets.Root = Secret{} }, "parola config init"},
 		"root of zeros":            {func(c *Config) { c.Secrets.Root = NewSecret(base64.StdEncoding.EncodeToString(make([]byte, 32))) }, "not random"},

@@ -15,19 +15,24 @@ import (
 	"time"
 )
 
-// crowd is a server with few connections.
+// crowd is a server with few connections. It answers any path; /slow and the event stream /events not to the end before hold
+// is closed.
 type crowd struct {
 	t       *testing.T
 	places  *connections
 	address string
 	tls     *tls.Config
-	// hold keeps requests for /slow until it is closed.
-	hold chan struct{}
+	hold    chan struct{}
 	// busiest is how many of them there were at the same time.
 	busy, busiest atomic.Int64
 }
 
 func newCrowd(t *testing.T, most int, secure bool) *crowd {
+	t.Helper()
+	return newCrowdWithin(t, bounds{most: most}, secure)
+}
+
+func newCrowdWithin(t *testing.T, b bounds, secure bool) *crowd {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,13 +47,18 @@ func newCrowd(t *testing.T, most int, secure bool) *crowd {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}})
 		c.tls = &tls.Config{InsecureSkipVerify: true}
 	}
-	c.places = newConnections(l, most)
+	c.places = newConnections(l, b)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			now := c.busy.Add(1)
 			defer c.busy.Add(-1)
 			for most := c.busiest.Load(); now > most && !c.busiest.CompareAndSwap(most, now); most = c.busiest.Load() {
 			}
+			<-c.hold
+		}
+		if r.URL.Path == "/events" {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_ = http.NewResponseController(w).Flush()
 			<-c.hold
 		}
 		_, _ = io.WriteString(w, "here") // the client may have gone
@@ -65,6 +75,9 @@ func newCrowd(t *testing.T, most int, secure bool) *crowd {
 			if time.Now().After(end) {
 				t.Fatalf("%d connections are counted after the end", c.places.count())
 			}
+		}
+		if of := c.places.sources; len(of) > 0 {
+			t.Errorf("%d sources are kept after the end", len(of))
 		}
 	})
 	return c
@@ -92,9 +105,12 @@ type caller struct {
 	in *bufio.Reader
 }
 
-func (c *crowd) dial() *caller {
+func (c *crowd) dial() *caller { return c.dialFrom("127.0.0.1") }
+
+func (c *crowd) dialFrom(source string) *caller {
 	c.t.Helper()
-	conn, err := net.Dial("tcp", c.address)
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	conn, err := from.DialContext(c.t.Context(), "tcp", c.address)
 	if err != nil {
 		c.t.Fatal(err)
 	}
