@@ -87,6 +87,8 @@ type PresentedToken struct {
 
 // Grants keeps grants and tokens.
 type Grants interface {
+	// InsertGrant stores g. ErrNotFound when its client does not exist, or its session has ended or does not exist: whoever
+	// ends a session first and then revokes its grants has all of them, also those that were being made (OA-57).
 	InsertGrant(ctx context.Context, g Grant) error
 	// Grant returns one grant with Barred filled; ErrNotFound.
 	Grant(ctx context.Context, id string) (Grant, error)

@@ -202,8 +202,9 @@ func (d *desk) addClient(change func(*storage.Client)) (storage.Client, string) 
 func (d *desk) addGrant(c storage.Client, change func(*storage.Grant)) storage.Grant {
 	d.Helper()
 	facts := acr.Passcode(false)
+	s, _ := d.signIn(d.person.ID)
 	g := storage.Grant{
-		ID: storage.NewID(), ClientID: c.ID, PersonID: d.person.ID, SessionID: storage.NewID(),
+		ID: storage.NewID(), ClientID: c.ID, PersonID: d.person.ID, SessionID: s.ID,
 		Scopes: []string{scopeOpenID, "profile", "email", "phone", "address"}, Audience: []string{"https://api.example"},
 		Login:     storage.GrantLogin{AuthTime: d.clock.Now(), ACR: facts.ACR, AMR: facts.AMR, Channel: facts.Channel},
 		CreatedAt: d.clock.Now(), RefreshUntil: d.clock.Now().Add(d.Lifetimes.RefreshAbsolute),

@@ -250,7 +250,8 @@ func TestOA57_OA93_LogoutTakesTheGrantsOfTheSessionAlong(t *testing.T) {
 	of := func(session string, scopes ...string) string {
 		return d.addToken(d.addGrant(c, func(g *storage.Grant) { g.SessionID, g.Scopes = session, scopes }), storage.AccessToken)
 	}
-	online, offline, elsewhere := of(s.ID, "openid"), of(s.ID, "openid", "offline_access"), of(storage.NewID(), "openid")
+	another, _ := d.signIn(d.person.ID)
+	online, offline, elsewhere := of(s.ID, "openid"), of(s.ID, "openid", "offline_access"), of(another.ID, "openid")
 	d.logout(cookie, "id_token_hint", d.idToken(c, s, typIDToken, deskIssuer))
 	d.wantAlive(online, false)
 	d.wantAlive(offline, true)

@@ -32,46 +32,51 @@ func (p *Provider) Resume(w http.ResponseWriter, r *http.Request) {
 		p.repeat(w, r, client, a)
 		return
 	}
-	d := destinationOf(client, a.Request)
 	session, err := p.admit(r, client, a)
+	if err != nil {
+		p.turnAway(w, r, client, a, err)
+		return
+	}
+	grant, code, err := p.issueCode(r.Context(), client, a, session)
+	switch {
+	case errors.Is(err, storage.ErrConflict): // another call was faster, on this node or another
+		p.repeatOf(w, r)
+	case notFound(err): // the session ended after admit had looked
+		p.turnAway(w, r, client, a, sessionLost(a))
+	case err != nil:
+		p.writePage(w, r, err)
+	default:
+		p.sendCode(w, r, destinationOf(client, a.Request), grant, code)
+	}
+}
+
+// turnAway answers when the login is not complete, or not good enough: by the login pages, or by a refusal, which ends the
+// request.
+func (p *Provider) turnAway(w http.ResponseWriter, r *http.Request, client storage.Client, a storage.AuthRequest, err error) {
 	if errors.Is(err, errSignInAgain) {
 		w.Header().Set("Cache-Control", "no-store")
 		seeOther(w, p.LoginPath+"?r="+a.ID)
 		return
 	}
-	if err != nil && !refusedToClient(err) {
+	refused, told := asRefusal(err)
+	if !told || refused.local {
 		p.writePage(w, r, err)
 		return
 	}
-	var grant storage.Grant
-	code := ""
-	refused, _ := asRefusal(err)
-	if refused == nil {
-		grant, code, err = p.issueCode(r.Context(), client, a, session)
-	} else {
-		err = p.endRefused(r.Context(), a, refused)
-	}
-	switch {
-	case errors.Is(err, storage.ErrConflict): // another call was faster, on this node or another
+	switch err := p.endRefused(r.Context(), a, refused); {
+	case errors.Is(err, storage.ErrConflict):
 		p.repeatOf(w, r)
 	case err != nil:
 		p.writePage(w, r, err)
-	case refused != nil:
-		http.SetCookie(w, p.Sessions.ClearRequestCookie(a.ID))
-		p.sendRefusal(w, r, d, refused)
 	default:
-		p.sendCode(w, r, d, grant, code)
+		http.SetCookie(w, p.Sessions.ClearRequestCookie(a.ID))
+		p.sendRefusal(w, r, destinationOf(client, a.Request), refused)
 	}
 }
 
 // pageOnly is a refusal that is told to the person and never to the client.
 func pageOnly(status int, page PageError) *refusal {
 	return &refusal{code: errAccessDenied, status: status, page: page, local: true}
-}
-
-func refusedToClient(err error) bool {
-	e, told := asRefusal(err)
-	return told && !e.local
 }
 
 // requestOver tells a person that an AuthRequest leads nowhere any more.
@@ -208,7 +213,7 @@ func containsAll(have, want []string) bool {
 }
 
 // issueCode ends the request and makes the grant with its AuthCode, in one transaction. The facts of the login are
-// frozen here (OA-44).
+// frozen here (OA-44). It is ErrNotFound when the session has ended by then (OA-57).
 func (p *Provider) issueCode(ctx context.Context, client storage.Client, a storage.AuthRequest, s storage.Session) (g storage.Grant, code string, err error) {
 	err = p.Store.InTx(ctx, func(ctx context.Context) error {
 		now := p.Clock.Now()

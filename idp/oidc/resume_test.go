@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/parola-id/parola/internal/acr"
+	"github.com/parola-id/parola/internal/audit"
 	"github.com/parola-id/parola/storage"
+	"github.com/parola-id/parola/storage/storagetest"
 )
 
 func TestOA08_OA13_A4_A5_TheCodeGoesBackWithIssuerAndTheExactState(t *testing.T) {
@@ -143,6 +145,50 @@ func TestResumeGoesBySavedStateAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// meanwhile is a store on which something else happens just before a transaction.
+type meanwhile struct {
+	storage.Store
+	before func()
+}
+
+func (m *meanwhile) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
+	if before := m.before; before != nil {
+		m.before = nil
+		before()
+	}
+	return m.Store.InTx(ctx, fn)
+}
+
+// TestOA57_ASessionThatEndsBeforeItsGrantIsMadeGetsNone has the person sign out after Resume has found the session good.
+func TestOA57_ASessionThatEndsBeforeItsGrantIsMadeGetsNone(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, store storage.Store) {
+		m := new(meanwhile)
+		f := newFlowOn(t, store, func(s storage.Store) storage.Store { m.Store = s; return m })
+		c := f.addClient(nil)
+		resume := func(pairs ...string) (reply, storage.AuthRequest) {
+			id := f.begun(f.authorize(authorizeForm(c, pairs...)))
+			s := f.signIn(id, nil)
+			m.before = func() {
+				f.tx(func(ctx context.Context) error { _, err := f.sessions.End(ctx, s.ID, reasonLogout); return err })
+			}
+			return f.resume(id), f.request(id)
+		}
+		got, a := resume()
+		if f.begun(got) != a.ID || !a.EndedAt.IsZero() {
+			t.Errorf("got %s to %q, request ended at %s", got.Status, got.Header.Get("Location"), a.EndedAt)
+		}
+		f.login(authorizeForm(c)) // for a session that prompt=none may use
+		got, a = resume("prompt", "none")
+		if answer := f.answered(got); answer.Get("error") != "login_required" || answer.Has("code") || a.EndedAt.IsZero() {
+			t.Errorf("got %s to %q", got.Status, got.Header.Get("Location"))
+		}
+		records, err := store.PersonRecords(t.Context(), f.person.ID)
+		if err != nil || len(records.Grants) != 1 || len(f.events(audit.CodeIssued)) != 1 {
+			t.Errorf("%d grants and %d AuthCodes of one login (%v)", len(records.Grants), len(f.events(audit.CodeIssued)), err)
+		}
+	})
 }
 
 func TestOA16_AStoredConsentCountsUntilItEndsOrIsAskedForAgain(t *testing.T) {

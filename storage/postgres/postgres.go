@@ -126,6 +126,7 @@ var dialect = sqlstore.Dialect{
 	// NO KEY: a receipt that is being inserted holds its delivery against removal, and two transactions that inserted
 	// receipts of one delivery must not wait for each other when they go on to change it.
 	ForUpdate:  " FOR NO KEY UPDATE",
+	ForShare:   " FOR SHARE",
 	SkipLocked: " FOR UPDATE SKIP LOCKED",
 	Clock:      "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
 	Classify:   classify,

@@ -27,6 +27,7 @@ func Benchmark(b *testing.B, s storage.Store) {
 	b.Run("use AuthCode", func(b *testing.B) {
 		for b.Loop() {
 			next := grantRecord(g.ClientID, g.PersonID)
+			next.SessionID = g.SessionID
 			tx(b, func(ctx context.Context) error {
 				if err := s.InsertGrant(ctx, next); err != nil {
 					return err

@@ -57,10 +57,11 @@ func sessionRecord(personID string) storage.Session {
 	}
 }
 
+// grantRecord is of no session: one that is named has to exist and be open.
 func grantRecord(clientID, personID string) storage.Grant {
 	id := storage.NewID()
 	return storage.Grant{
-		ID: id, ClientID: clientID, PersonID: personID, SessionID: "sid", AuthRequestID: "ar", CorrelationID: "corr",
+		ID: id, ClientID: clientID, PersonID: personID, AuthRequestID: "ar", CorrelationID: "corr",
 		Scopes: []string{"openid", "profile"}, Audience: []string{"https://api.example"},
 		Login: storage.GrantLogin{AuthTime: noon, ACR: "urn:parola:acr:phone", AMR: []string{"pwd"}, Channel: "sms"},
 		Form:  "redirect_uri=x", AuthCodeHash: "authcode of " + id, AuthCodeExpiresAt: noon.Add(time.Minute), CreatedAt: noon,
@@ -116,9 +117,22 @@ func seedClient(t testing.TB, s storage.Store) storage.Client {
 	return c
 }
 
+func seedSession(t testing.TB, s storage.Store, personID string) storage.Session {
+	t.Helper()
+	x := sessionRecord(personID)
+	write(t, s, func(ctx context.Context) error { return s.InsertSession(ctx, x) })
+	return x
+}
+
 func seedGrant(t testing.TB, s storage.Store) storage.Grant {
 	t.Helper()
-	g := grantRecord(seedClient(t, s).ID, seedPerson(t, s).ID)
+	return seedGrantOf(t, s, seedPerson(t, s).ID)
+}
+
+func seedGrantOf(t testing.TB, s storage.Store, personID string) storage.Grant {
+	t.Helper()
+	g := grantRecord(seedClient(t, s).ID, personID)
+	g.SessionID = seedSession(t, s, personID).ID
 	write(t, s, func(ctx context.Context) error { return s.InsertGrant(ctx, g) })
 	return g
 }

@@ -97,8 +97,9 @@ func testGrants(t *testing.T, db Database) {
 			write(t, s, func(ctx context.Context) error { return s.InsertGrant(ctx, g) })
 			return g.ID
 		}
-		online, offline := add(c1, "s1", "openid"), add(c1, "s1", "openid", "offline_access")
-		elsewhere, later := add(c2, "s1", "openid"), add(c1, "s2", "openid")
+		s1, s2 := seedSession(t, s, person).ID, seedSession(t, s, person).ID
+		online, offline := add(c1, s1, "openid"), add(c1, s1, "openid", "offline_access")
+		elsewhere, later := add(c2, s1, "openid"), add(c1, s2, "openid")
 		revoke := func(clientID, sessionID string, keepOffline bool) (ids []string) {
 			write(t, s, func(ctx context.Context) (err error) {
 				ids, err = s.RevokeGrantsOf(ctx, person, clientID, sessionID, keepOffline, "logout", noon)
@@ -107,13 +108,28 @@ func testGrants(t *testing.T, db Database) {
 			slices.Sort(ids)
 			return ids
 		}
-		same(t, revoke(c1, "s1", true), []string{online})
-		same(t, revoke(c1, "s1", true), []string{})
-		same(t, revoke("", "s2", true), []string{later})
+		same(t, revoke(c1, s1, true), []string{online})
+		same(t, revoke(c1, s1, true), []string{})
+		same(t, revoke("", s2, true), []string{later})
 		want := []string{offline, elsewhere}
 		slices.Sort(want)
 		same(t, revoke("", "", false), want)
 	})
+	t.Run("OA-57 a session that has ended gets no grant", func(t *testing.T) {
+		g := seedGrant(t, s)
+		write(t, s, func(ctx context.Context) error {
+			_, err := s.EndSession(ctx, g.SessionID, "logout", noon)
+			return err
+		})
+		for _, session := range []string{g.SessionID, "none"} {
+			late := grantRecord(g.ClientID, g.PersonID)
+			late.SessionID = session
+			refused(t, s, storage.ErrNotFound, func(ctx context.Context) error { return s.InsertGrant(ctx, late) })
+			_, err := s.Grant(ctx, late.ID)
+			isError(t, err, storage.ErrNotFound)
+		}
+	})
+	t.Run("OA-57 a grant and the end of its session wait for each other", func(t *testing.T) { testGrantWhileSessionEnds(t, s, db.two(t)) })
 	t.Run("nobody's grants are not revoked as a person's", func(t *testing.T) {
 		g := storage.Grant{ID: storage.NewID(), ClientID: seedClient(t, s).ID, CreatedAt: noon}
 		write(t, s, func(ctx context.Context) error {
@@ -125,6 +141,44 @@ func testGrants(t *testing.T, db Database) {
 			return err
 		})
 	})
+}
+
+// testGrantWhileSessionEnds has one node sign a session out while another makes a grant of it, either of them first.
+func testGrantWhileSessionEnds(t *testing.T, s storage.Store, nodes []storage.Store) {
+	ctx := context.Background()
+	insert := func(ctx context.Context, s storage.Store, g storage.Grant) error { return s.InsertGrant(ctx, g) }
+	logout := func(ctx context.Context, s storage.Store, g storage.Grant) error {
+		if _, err := s.EndSession(ctx, g.SessionID, "logout", noon); err != nil {
+			return err
+		}
+		_, err := s.RevokeGrantsOf(ctx, g.PersonID, "", g.SessionID, true, "logout", noon)
+		return err
+	}
+	// during runs second on the other node when first has written and not committed, and returns what became of second.
+	during := func(first, second func(ctx context.Context, s storage.Store, g storage.Grant) error) (storage.Grant, error) {
+		former := seedGrant(t, s)
+		g := grantRecord(former.ClientID, former.PersonID)
+		g.SessionID = former.SessionID
+		done := make(chan error, 1)
+		write(t, nodes[0], func(ctx context.Context) error {
+			if err := first(ctx, nodes[0], g); err != nil {
+				return err
+			}
+			go func() {
+				done <- nodes[1].InTx(context.Background(), func(ctx context.Context) error { return second(ctx, nodes[1], g) })
+			}()
+			pause(50 * time.Millisecond) // for the other to meet what is held, where there is a second writer
+			return nil
+		})
+		return g, <-done
+	}
+	g, err := during(logout, insert)
+	isError(t, err, storage.ErrNotFound)
+	_, err = s.Grant(ctx, g.ID)
+	isError(t, err, storage.ErrNotFound)
+	g, err = during(insert, logout)
+	isError(t, err, nil)
+	same(t, must(s.Grant(ctx, g.ID))(t).RevokeReason, "logout")
 }
 
 func testTokens(t *testing.T, db Database) {
@@ -146,8 +200,7 @@ func testTokens(t *testing.T, db Database) {
 
 	t.Run("a token comes with what it stands for, and only as its own kind", func(t *testing.T) {
 		p := seedPerson(t, s)
-		g := grantRecord(seedClient(t, s).ID, p.ID)
-		write(t, s, func(ctx context.Context) error { return s.InsertGrant(ctx, g) })
+		g := seedGrantOf(t, s, p.ID)
 		access, _ := seed(t, g)
 		want := storage.PresentedToken{Token: access, Person: p, Grant: storage.Grant{ID: g.ID, ClientID: g.ClientID,
 			PersonID: p.ID, SessionID: g.SessionID, AuthRequestID: g.AuthRequestID, Login: g.Login}}
@@ -159,7 +212,7 @@ func testTokens(t *testing.T, db Database) {
 		write(t, s, func(ctx context.Context) error { return s.InsertGrant(ctx, alone) })
 		access, _ = seed(t, alone)
 		want = storage.PresentedToken{Token: access, Grant: storage.Grant{ID: alone.ID, ClientID: alone.ClientID,
-			SessionID: alone.SessionID, AuthRequestID: alone.AuthRequestID, Login: alone.Login}}
+			AuthRequestID: alone.AuthRequestID, Login: alone.Login}}
 		same(t, must(s.Token(ctx, storage.AccessToken, access.Hash))(t), want)
 	})
 	t.Run("a token tells that its person is disabled, or a phone of that person is", func(t *testing.T) {

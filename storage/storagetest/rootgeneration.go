@@ -133,13 +133,10 @@ func testReseals(t *testing.T, db Database) {
 		late.IssuedAt = noon.Add(time.Hour)
 		live, dead := tokenRecord(storage.RefreshToken, g), tokenRecord(storage.RefreshToken, g)
 		live.ExpiresAt, dead.RevokedAt = noon.Add(14*24*time.Hour), noon
-		session, ended := sessionRecord(persons[0].ID), sessionRecord(persons[0].ID)
+		session, ended := must(s.Session(ctx, g.SessionID))(t), sessionRecord(persons[0].ID)
 		request := authRequestRecord()
 		write(t, s, func(ctx context.Context) error {
 			if err := s.InsertTokens(ctx, late, live, dead, tokenRecord(storage.AccessToken, g)); err != nil {
-				return err
-			}
-			if err := s.InsertSession(ctx, session); err != nil {
 				return err
 			}
 			if err := s.InsertSession(ctx, ended); err != nil {

@@ -11,14 +11,9 @@ import (
 func testSessions(t *testing.T, db Database) {
 	s := db.Open(t, Options{})
 	ctx := context.Background()
-	seed := func(t *testing.T, personID string) storage.Session {
-		x := sessionRecord(personID)
-		write(t, s, func(ctx context.Context) error { return s.InsertSession(ctx, x) })
-		return x
-	}
 
 	t.Run("a session is found by token and by ID", func(t *testing.T) {
-		x := seed(t, seedPerson(t, s).ID)
+		x := seedSession(t, s, seedPerson(t, s).ID)
 		same(t, must(s.Session(ctx, x.ID))(t), x)
 		got, barred, err := s.SessionByToken(ctx, x.TokenHash)
 		if err != nil || barred {
@@ -32,7 +27,7 @@ func testSessions(t *testing.T, db Database) {
 	})
 	t.Run("OTP-23 a disabled person or phone bars the session", func(t *testing.T) {
 		testBarred(t, s, func(personID string) func() bool {
-			x := seed(t, personID)
+			x := seedSession(t, s, personID)
 			return func() bool {
 				_, barred, err := s.SessionByToken(ctx, x.TokenHash)
 				if err != nil {
@@ -43,7 +38,7 @@ func testSessions(t *testing.T, db Database) {
 		})
 	})
 	t.Run("a renewed session has a new token and the same ID", func(t *testing.T) {
-		x := seed(t, seedPerson(t, s).ID)
+		x := seedSession(t, s, seedPerson(t, s).ID)
 		renewed := x
 		renewed.TokenHash, renewed.ACR, renewed.AMR = "new of "+x.ID, "urn:parola:acr:phone-no-sms", []string{"pwd", "mca"}
 		renewed.AuthTime, renewed.ExpiresAt = noon.Add(time.Hour), noon.Add(9*time.Hour)
@@ -53,7 +48,7 @@ func testSessions(t *testing.T, db Database) {
 		isError(t, err, storage.ErrNotFound)
 	})
 	t.Run("an ended session stays to be seen, is ended once and not renewed or touched", func(t *testing.T) {
-		x := seed(t, seedPerson(t, s).ID)
+		x := seedSession(t, s, seedPerson(t, s).ID)
 		if wins := race(t, 8, db.two(t), func(ctx context.Context, s storage.Store) (bool, error) {
 			return s.EndSession(ctx, x.ID, "logout", noon.Add(time.Minute))
 		}); wins != 1 {
@@ -69,15 +64,15 @@ func testSessions(t *testing.T, db Database) {
 		refused(t, s, storage.ErrNotFound, func(ctx context.Context) error { return s.RenewSession(ctx, x) })
 	})
 	t.Run("a touch moves forward only", func(t *testing.T) {
-		x := seed(t, seedPerson(t, s).ID)
+		x := seedSession(t, s, seedPerson(t, s).ID)
 		for _, at := range []time.Duration{2 * time.Minute, time.Minute} {
 			write(t, s, func(ctx context.Context) error { return s.TouchSession(ctx, x.ID, noon.Add(at)) })
 		}
 		same(t, must(s.Session(ctx, x.ID))(t).LastSeenAt, noon.Add(2*time.Minute))
 	})
 	t.Run("all sessions of a person end together", func(t *testing.T) {
-		person, other := seedPerson(t, s).ID, seed(t, seedPerson(t, s).ID)
-		a, b := seed(t, person), seed(t, person)
+		person, other := seedPerson(t, s).ID, seedSession(t, s, seedPerson(t, s).ID)
+		a, b := seedSession(t, s, person), seedSession(t, s, person)
 		var ended []string
 		write(t, s, func(ctx context.Context) (err error) {
 			if _, err := s.EndSession(ctx, a.ID, "logout", noon); err != nil {

@@ -34,6 +34,9 @@ type Dialect struct {
 	Name string
 	// ForUpdate is appended to a SELECT whose rows are about to be changed; empty where one writer makes it needless.
 	ForUpdate string
+	// ForShare is appended to a SELECT whose rows must stay as they are until the transaction ends; empty where one writer
+	// makes it needless.
+	ForShare string
 	// Elements is the function whose rows are the elements of a JSON array, in a column called value.
 	Elements string
 	// Parameters is how many one statement had better have at most: the SQLite driver looks for each one's value among all.
