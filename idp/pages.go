@@ -73,26 +73,32 @@ func (p *Pages) Error(w http.ResponseWriter, r *http.Request, status int, kind o
 
 // FormPost implements oidc.Pages.
 func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, a oidc.Answer) {
-	w.Header().Set("Content-Security-Policy", templates.ContentSecurityPolicy(append([]string{a.RedirectURI}, a.Client.FormOrigins...)...))
-	p.write(w, r, http.StatusOK, p.view(a.Client, a.Locales, r), templates.FormPost{
-		Action: template.URL(a.RedirectURI), Fields: fields(a.Params), Client: pageClient(a.Client)})
+	p.formPost(w, r, a, a.Repeated)
 }
 
-// ReturnToClient implements oidc.Pages. A form_post answer is a form whose button a person presses; the script that
-// would press it is not on this page because the policy of this answer forbids scripts.
+// formPost sends the form of an answer. The button of one byHand is pressed by a person; the script that would press it is
+// not on the page, and the policy of the answer forbids scripts.
+func (p *Pages) formPost(w http.ResponseWriter, r *http.Request, a oidc.Answer, byHand bool) {
+	policy := templates.ContentSecurityPolicy(append([]string{a.RedirectURI}, a.Client.FormOrigins...)...)
+	if byHand {
+		policy = withoutScript(policy)
+	}
+	w.Header().Set("Content-Security-Policy", policy)
+	p.write(w, r, http.StatusOK, p.view(a.Client, a.Locales, r), templates.FormPost{
+		Action: template.URL(a.RedirectURI), Fields: fields(a.Params), Client: pageClient(a.Client), ByHand: byHand})
+}
+
+// ReturnToClient implements oidc.Pages. A form_post answer is a form byHand.
 func (p *Pages) ReturnToClient(w http.ResponseWriter, r *http.Request, a oidc.Answer, location string) {
-	v := p.view(a.Client, a.Locales, r)
 	if a.FormPost {
-		w.Header().Set("Content-Security-Policy", withoutScript(templates.ContentSecurityPolicy(append([]string{a.RedirectURI}, a.Client.FormOrigins...)...)))
-		p.write(w, r, http.StatusOK, v, templates.FormPost{
-			Action: template.URL(a.RedirectURI), Fields: fields(a.Params), Client: pageClient(a.Client), ByHand: true})
+		p.formPost(w, r, a, true)
 		return
 	}
 	host := ""
 	if u, err := url.Parse(a.RedirectURI); err == nil {
 		host = u.Host
 	}
-	p.write(w, r, http.StatusOK, v, templates.Interstitial{
+	p.write(w, r, http.StatusOK, p.view(a.Client, a.Locales, r), templates.Interstitial{
 		Client: pageClient(a.Client), RedirectHost: host, ReturnURL: template.URL(location)})
 }
 

@@ -22,6 +22,8 @@ type destination struct {
 	// silent is prompt=none: no page of ours may be shown (OA-70).
 	silent  bool
 	locales []string
+	// repeated says that this answer went out before.
+	repeated bool
 }
 
 func destinationOf(c storage.Client, params storage.AuthRequestParams) destination {
@@ -38,7 +40,7 @@ func (p *Provider) answer(d destination, params url.Values) Answer {
 	if d.state != "" {
 		params.Set("state", d.state)
 	}
-	return Answer{Client: d.client, RedirectURI: d.redirectURI, Params: params, FormPost: d.formPost, Locales: d.locales}
+	return Answer{Client: d.client, RedirectURI: d.redirectURI, Params: params, FormPost: d.formPost, Repeated: d.repeated, Locales: d.locales}
 }
 
 // sendCode is the successful authorization response. The browser can ask for it again until the AuthCode ends.

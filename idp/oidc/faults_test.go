@@ -100,6 +100,13 @@ func (b *breaking) AppendEvents(ctx context.Context, events ...storage.Event) er
 	return b.Store.AppendEvents(ctx, events...)
 }
 
+func (b *breaking) Take(ctx context.Context, now time.Time, buckets ...storage.Throttle) (*storage.Refusal, error) {
+	if err := b.err("Take"); err != nil {
+		return nil, err
+	}
+	return b.Store.Take(ctx, now, buckets...)
+}
+
 func newBreaking(t *testing.T) (*flow, *breaking) {
 	b := new(breaking)
 	f := newFlowOn(t, storagetest.New(t), func(s storage.Store) storage.Store { b.Store = s; return b })
@@ -128,6 +135,12 @@ func TestOA37_A18_AnOutageIsNeverARefusal(t *testing.T) {
 	f.newBrowser()
 	id := f.begun(f.authorize(authorizeForm(c)))
 	f.signIn(id, nil)
+	repeated := func() reply {
+		asks := f.browser
+		defer func() { f.browser = asks }()
+		f.browser = answers
+		return f.resume(answered)
+	}
 	for _, tt := range []struct {
 		broken string
 		send   func() reply
@@ -140,12 +153,9 @@ func TestOA37_A18_AnOutageIsNeverARefusal(t *testing.T) {
 		{"Client", func() reply { return f.resume(id) }},
 		{"InsertGrant", func() reply { return f.resume(id) }},
 		{"AppendEvents", func() reply { return f.resume(id) }},
-		{"Grant", func() reply {
-			asks := f.browser
-			defer func() { f.browser = asks }()
-			f.browser = answers
-			return f.resume(answered)
-		}},
+		{"Grant", repeated},
+		{"Take", repeated},
+		{"AppendEvents", repeated},
 		{"Client", func() reply { return f.post("/token", redeemForm(c, code)) }},
 		{"UseAuthCode", func() reply { return f.post("/token", redeemForm(c, code)) }},
 		{"UseRefreshToken", func() reply { return f.post("/token", refreshForm(c, tokens.RefreshToken)) }},

@@ -52,6 +52,7 @@ type flow struct {
 	browser  *http.Client
 	log      *strings.Builder
 	person   storage.Person
+	source   string // the browser's address
 }
 
 func newFlow(t *testing.T) *flow { return newFlowOn(t, storagetest.New(t), nil) }
@@ -63,7 +64,7 @@ func newFlowOn(t *testing.T, store storage.Store, wrap func(storage.Store) stora
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &flow{t: t, store: store, keys: keys, log: new(strings.Builder),
+	f := &flow{t: t, store: store, keys: keys, log: new(strings.Builder), source: "192.0.2.7",
 		clock: clock.NewManual(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	seen := store
@@ -90,7 +91,7 @@ func newFlowOn(t *testing.T, store storage.Store, wrap func(storage.Store) stora
 	mux.HandleFunc("GET /authorize/resume", f.provider.Resume)
 	mux.HandleFunc("/token", f.provider.Token)
 	f.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := reqinfo.Info{CorrelationID: correlation, Source: "192.0.2.7", UserAgent: "test"}
+		info := reqinfo.Info{CorrelationID: correlation, Source: f.source, UserAgent: "test"}
 		mux.ServeHTTP(w, r.WithContext(reqinfo.With(r.Context(), info)))
 	})
 	f.server.Start()
@@ -115,6 +116,9 @@ func (textPages) Error(w http.ResponseWriter, _ *http.Request, status int, kind 
 }
 
 func (textPages) FormPost(w http.ResponseWriter, _ *http.Request, a Answer) {
+	if a.Repeated {
+		io.WriteString(w, "repeated ")
+	}
 	io.WriteString(w, "form_post "+a.RedirectURI+"\n"+a.Params.Encode())
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"time"
 
@@ -58,11 +59,16 @@ func (s *tokenStrategy) AuthorizeCodeSignature(_ context.Context, token string) 
 func (s *tokenStrategy) AccessTokenSignature(_ context.Context, token string) string   { return token }
 func (s *tokenStrategy) RefreshTokenSignature(_ context.Context, token string) string  { return token }
 
+var errNoAuthCode = errors.New("fosite asked for an authorization code where none was derived")
+
 // GenerateAuthorizeCode hands over the AuthCode that our handler derived.
 func (s *tokenStrategy) GenerateAuthorizeCode(ctx context.Context, _ fosite.Requester) (token, signature string, err error) {
 	ex, err := exchangeOf(ctx)
 	if err != nil {
 		return "", "", err
+	}
+	if ex.authCode == "" {
+		return "", "", errNoAuthCode
 	}
 	return ex.authCode, ex.authCode, nil
 }

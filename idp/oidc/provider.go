@@ -97,6 +97,8 @@ type Answer struct {
 	Params url.Values
 	// FormPost says that the client wants them by POST.
 	FormPost bool
+	// Repeated says that the same answer went out before.
+	Repeated bool
 	// Locales are the languages the client asked for, best first.
 	Locales []string
 }
@@ -105,7 +107,8 @@ type Answer struct {
 type Pages interface {
 	// Error is for what cannot go on and must not be redirected. retryAfter is 0 when unknown.
 	Error(w http.ResponseWriter, r *http.Request, status int, kind PageError, retryAfter time.Duration)
-	// FormPost carries an answer by POST, sending itself where scripts run (OAuth 2.0 Form Post Response Mode).
+	// FormPost carries an answer by POST, sending itself where scripts run (OAuth 2.0 Form Post Response Mode). One that is
+	// Repeated waits for the person: a reload must not bring a client the AuthCode that it is about to redeem (OA-24).
 	FormPost(w http.ResponseWriter, r *http.Request, a Answer)
 	// ReturnToClient asks for a click before an error goes to a client that is not first-party (OA-14). An answer with
 	// FormPost set needs a form without the script that sends itself; otherwise location is the link.

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -133,17 +134,20 @@ func TestREL04_AnAnswerIsRepeatedUntilItsAuthCodeIsWorthNothing(t *testing.T) {
 			if tt.then != nil {
 				tt.then(a)
 			}
-			told := len(f.events("oauth."))
+			told, repeated := len(f.events("oauth.")), 0
 			for range 2 {
 				again := f.resume(a.id)
 				if !tt.repeated {
 					f.over(again)
-				} else if to := again.Header.Get("Location"); again.StatusCode != http.StatusSeeOther || to != answer.Header.Get("Location") {
+					continue
+				}
+				repeated++
+				if to := again.Header.Get("Location"); again.StatusCode != http.StatusSeeOther || to != answer.Header.Get("Location") {
 					t.Errorf("got %s to %q, want %q", again.Status, to, answer.Header.Get("Location"))
 				}
 			}
-			if got := len(f.events("oauth.")); got != told {
-				t.Errorf("%d events tell of reloads", got-told)
+			if got := f.events(audit.CodeRepeated); len(got) != repeated || len(f.events("oauth.")) != told+repeated {
+				t.Errorf("%d events tell of %d repetitions, %d of anything else", len(got), repeated, len(f.events("oauth."))-told-len(got))
 			}
 		})
 	}
@@ -178,13 +182,89 @@ func TestREL04_ReloadsAtOnceGetOneAuthCode(t *testing.T) {
 	})
 }
 
+func TestLOG01_RepetitionsAreToldOfEverySourceWithinALimit(t *testing.T) {
+	f := newFlow(t)
+	id := f.begun(f.authorize(authorizeForm(f.addClient(nil))))
+	s := f.signIn(id, nil)
+	first := f.resume(id).Header.Get("Location")
+	again := func(source string, times int) {
+		t.Helper()
+		f.source = source
+		for range times {
+			if got := f.resume(id); got.Header.Get("Location") != first {
+				t.Fatalf("got %s to %q", got.Status, got.Header.Get("Location"))
+			}
+		}
+	}
+	of := func(source string) (told []storage.Event) {
+		for _, e := range f.events(audit.CodeRepeated) {
+			if e.SourceAddr == source {
+				told = append(told, e)
+			}
+		}
+		return told
+	}
+	again("192.0.2.7", 10)
+	again("198.51.100.9", 10)
+	own, foreign := of("192.0.2.7"), of("198.51.100.9")
+	if len(own) != 3 || len(foreign) != 3 {
+		t.Fatalf("%d and %d events of 10 reloads each", len(own), len(foreign))
+	}
+	issued := f.events(audit.CodeIssued)[0]
+	if e := foreign[0]; e.GrantID != issued.GrantID || e.AuthRequestID != id || e.SessionID != s.ID || e.PersonID != f.person.ID ||
+		e.CorrelationID != issued.CorrelationID || e.Outcome != audit.Success || e.UserAgent != "test" {
+		t.Errorf("event %+v", e)
+	}
+	for i := range 40 {
+		again(fmt.Sprintf("203.0.113.%d", i), 1)
+	}
+	if n := len(f.events(audit.CodeRepeated)); n != 30 {
+		t.Errorf("%d events of one answer from many sources", n)
+	}
+}
+
+// mixedUp is a store that hands out grants changed.
+type mixedUp struct {
+	storage.Store
+	change func(*storage.Grant)
+}
+
+func (m *mixedUp) Grant(ctx context.Context, id string) (storage.Grant, error) {
+	g, err := m.Store.Grant(ctx, id)
+	m.change(&g)
+	return g, err
+}
+
+func TestOA26_AnAnswerIsRepeatedFromItsOwnGrantAlone(t *testing.T) {
+	m := new(mixedUp)
+	f := newFlowOn(t, storagetest.New(t), func(s storage.Store) storage.Store { m.Store = s; return m })
+	id := f.begun(f.authorize(authorizeForm(f.addClient(nil))))
+	f.signIn(id, nil)
+	first := f.resume(id).Header.Get("Location")
+	for name, change := range map[string]func(*storage.Grant){
+		"of another AuthRequest": func(g *storage.Grant) { g.AuthRequestID = storage.NewID() },
+		"of another client":      func(g *storage.Grant) { g.ClientID = "another" },
+		"with another AuthCode":  func(g *storage.Grant) { g.AuthCodeHash = f.keys.Hash(secret.TokenHash, newToken(prefixAuthCode)) },
+		"that has no AuthCode":   func(g *storage.Grant) { g.AuthCodeHash = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m.change = change
+			f.over(f.resume(id))
+		})
+	}
+	m.change = func(*storage.Grant) {}
+	if got := f.resume(id).Header.Get("Location"); got != first {
+		t.Errorf("its own grant: to %q, want %q", got, first)
+	}
+}
+
 func TestA26_AFormIsRepeatedToo(t *testing.T) {
 	f := newFlow(t)
 	id := f.begun(f.authorize(authorizeForm(f.addClient(nil), "response_mode", "form_post")))
 	f.signIn(id, nil)
 	first, again := f.resume(id), f.resume(id)
-	if !strings.HasPrefix(first.body, "form_post ") || again.body != first.body || again.StatusCode != first.StatusCode {
-		t.Errorf("got %s %q, want %s %q", again.Status, again.body, first.Status, first.body)
+	if !strings.HasPrefix(first.body, "form_post ") || again.body != "repeated "+first.body || again.StatusCode != first.StatusCode {
+		t.Errorf("got %s %q, want %s %q, repeated", again.Status, again.body, first.Status, first.body)
 	}
 }
 
@@ -222,5 +302,9 @@ func TestOA27_AnAuthCodeHangsOnTheRowTheGrantAndTheRootSecret(t *testing.T) {
 	}
 	if code, err := deriveAuthCode(s, "request", one); err == nil {
 		t.Errorf("derived %q without the root secret", code)
+	}
+	none := withExchange(context.Background(), new(exchange))
+	if code, _, err := new(tokenStrategy).GenerateAuthorizeCode(none, nil); err == nil {
+		t.Errorf("issued %q where none was derived", code)
 	}
 }

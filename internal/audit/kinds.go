@@ -46,6 +46,7 @@ const (
 	AuthorizeStarted = "oauth.authorize.started" // the AuthRequest was saved: the first link of a login's chain
 	AuthorizeError   = "oauth.authorize.error"
 	CodeIssued       = "oauth.code.issued"
+	CodeRepeated     = "oauth.code.repeated" // the same AuthCode went out again
 	CodeRedeemed     = "oauth.code.redeemed"
 	CodeReplayed     = "oauth.code.replayed"
 	CodePKCEMismatch = "oauth.code.pkce_mismatch"
@@ -123,7 +124,7 @@ var severities = map[string]string{
 	PasscodeExpired: Warning, PasscodeReplayed: High, PasscodeExhausted: High, IdentityChanged: High, NotRequested: High,
 	FactorDisabled: High, FactorRebound: High, SuccessAfterFailures: Warning, Partial: Warning,
 	SessionCreated: Info, SessionStepUp: Info, SessionExpired: Info, SessionEnded: Info, SessionUsedAfterEnd: Warning,
-	AuthorizeStarted: Info, AuthorizeError: Warning, CodeIssued: Info, CodeRedeemed: Info, CodeReplayed: High,
+	AuthorizeStarted: Info, AuthorizeError: Warning, CodeIssued: Info, CodeRepeated: Info, CodeRedeemed: Info, CodeReplayed: High,
 	CodePKCEMismatch: High, TokenIssued: Info, TokenRefreshed: Info, TokenReuse: High, TokenRevoked: Info,
 	ClientAuthFail: Warning, AssertionReplay: High,
 	ConsentGranted: Info, ConsentDenied: Info, ConsentWithdrawn: Info,
