@@ -153,6 +153,9 @@ func (w *world) stateOf(d storage.Delivery) string {
 }
 
 func TestWH06_AnyOrderRepetitionAndCuttingOfReceiptsEndsInTheSameStates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector, and does one thing after the other")
+	}
 	w := newWorld(t)
 	rapid.Check(t, func(t *rapid.T) {
 		one, other, message := w.twins(t)
@@ -226,6 +229,9 @@ func consistent(says []saying) []saying {
 }
 
 func TestReceive_CuttingABatchOtherwiseChangesNothingAtAll(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector, and does one thing after the other")
+	}
 	w := newWorld(t, unlimited)
 	rapid.Check(t, func(t *rapid.T) {
 		one, other, message := w.twins(t)

@@ -16,6 +16,9 @@ import (
 // SMS over 40 prefixes, of which 85 to 95 % are completed, and 400 messages that somebody asks for to numbers of two
 // prefixes, of which 0 to 3 % are answered. The figures stand in docs/sms-pumping.md.
 func TestSimulatedAttack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes most of a minute with the race detector, and does one thing after the other")
+	}
 	const price = 3500 // 0.35: the ranges that pay are dear
 	cases := []struct {
 		name    string
