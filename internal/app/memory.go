@@ -15,8 +15,8 @@ import (
 // login. So the gate has garbage collected between hashes, after every third; what the next ones need is still mapped then.
 // The limit is above that and follows what really lives, so that a large installation is not collected without end.
 const (
-	roomForHashes = 96 << 20
-	leastMemory   = 104 << 20
+	roomForHashes = 80 << 20
+	leastMemory   = 88 << 20
 	patientGC     = 1000 // percent, for the runtime's own rule; the limit comes first
 )
 

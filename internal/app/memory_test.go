@@ -14,9 +14,9 @@ import (
 
 func TestMemoryLimitFollowsWhatLives(t *testing.T) {
 	for live, want := range map[uint64]int64{
-		0:         104 << 20,
-		8 << 20:   104 << 20, // a node by itself
-		40 << 20:  136 << 20, // two hashes in progress
+		0:         88 << 20,
+		8 << 20:   88 << 20,  // a node by itself
+		40 << 20:  120 << 20, // two hashes in progress
 		500 << 20: 750 << 20,
 	} {
 		if got := memoryLimit(live); got != want {

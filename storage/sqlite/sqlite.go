@@ -41,7 +41,7 @@ const (
 	readers = 4
 	// writerCache is what the writer may hold of the file, in KiB. With SQLite's own 2 MiB a batch of a hundred events, which
 	// touches the pages of a dozen indexes, would write and read the same pages several times before it commits.
-	writerCache = 16 << 10
+	writerCache = 12 << 10
 )
 
 // Open opens the file. It neither migrates nor checks the schema: see Store.Migrate and Store.CheckSchema.
@@ -67,7 +67,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	file.Close()
 
-	writer, err := open(path, c.Synchronous, fmt.Sprintf("_txlock=immediate&_pragma=cache_size(-%d)&_pragma=wal_autocheckpoint(%d)", writerCache, longestWAL), 1)
+	// What a savepoint changes is kept for its end: in memory, not in a file that every transaction of a shared commit writes to.
+	writer, err := open(path, c.Synchronous, fmt.Sprintf("_txlock=immediate&_pragma=cache_size(-%d)&_pragma=wal_autocheckpoint(%d)&_pragma=temp_store(MEMORY)", writerCache, longestWAL), 1)
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite database: %w", err)
 	}
