@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Alone waits until no other such program runs, and Shared until none runs alone. Both keep those that come later waiting, and
-// the turn ends with the program, however it ends. Call one of them from TestMain, before the tests and their timeout begin.
+// Alone waits until no other such program runs, and Shared until none runs alone. The turn ends with the program, however it
+// ends. Call one of them from TestMain, before the tests and their timeout begin.
 func Alone() error { return take(true) }
 
 // Shared is described at Alone.

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -13,16 +14,37 @@ import (
 )
 
 func TestMemoryLimitFollowsWhatLives(t *testing.T) {
-	for live, want := range map[uint64]int64{
-		0:         88 << 20,
-		8 << 20:   88 << 20,  // a node by itself
-		40 << 20:  120 << 20, // two hashes in progress
-		500 << 20: 750 << 20,
+	for _, c := range []struct {
+		live   uint64 // MiB
+		hashes int
+		want   int64 // MiB
+	}{
+		{0, 1, 88},
+		{8, 1, 88},    // a node by itself
+		{27, 1, 107},  // with a hash in progress
+		{500, 1, 750}, // a large installation
+		{10, 7, 280},  // eight cores: seven hashes in progress, and the garbage of seven
+		{500, 15, 1074},
 	} {
-		if got := memoryLimit(live); got != want {
-			t.Errorf("%d MiB live: limit %d MiB, want %d", live>>20, got>>20, want>>20)
+		if got := memoryLimit(c.live<<20, c.hashes); got != c.want<<20 {
+			t.Errorf("%d MiB live, %d hashes: limit %d MiB, want %d", c.live, c.hashes, got>>20, c.want)
 		}
 	}
+}
+
+// TestHashesInProgressAreNoReasonNotToCollect holds memory without pointers, as many hashes do at a time.
+func TestHashesInProgressAreNoReasonNotToCollect(t *testing.T) {
+	held := make([][]uint64, 8)
+	for i := range held {
+		held[i] = make([]uint64, oneHash/8)
+	}
+	runtime.GC()
+	before := gauge("/gc/cycles/total:gc-cycles")
+	collectHashes()
+	if after := gauge("/gc/cycles/total:gc-cycles"); after == before {
+		t.Errorf("not collected, with %d MiB live of which %d MiB can have pointers", liveHeap()>>20, gauge("/gc/scan/heap:bytes")>>20)
+	}
+	runtime.KeepAlive(held)
 }
 
 func TestMemoryIsTendedUnlessTheOperatorDoes(t *testing.T) {
@@ -31,7 +53,7 @@ func TestMemoryIsTendedUnlessTheOperatorDoes(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { tendMemory(ctx); close(ended) }()
+	go func() { tendMemory(ctx, 1); close(ended) }()
 	for end := time.Now().Add(5 * time.Second); debug.SetMemoryLimit(-1) == math.MaxInt64; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no limit is set")
@@ -45,7 +67,7 @@ func TestMemoryIsTendedUnlessTheOperatorDoes(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(50)) // GOGC=50
 	over, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	tendMemory(over)
+	tendMemory(over, 1)
 	if percent := debug.SetGCPercent(50); percent != 50 || debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		t.Errorf("an operator's GOGC became %d", percent)
 	}
