@@ -35,9 +35,9 @@ type gate struct {
 	reserved int64
 }
 
-// CollectedAfter is how many hashes leave garbage before it is collected, where that many may run at a time. Each collection
-// looks through all that lives.
-func CollectedAfter(slots int) int { return max(3, slots) }
+// CollectedAfter is how many hashes leave garbage before it is collected, however many may run at a time: each collection looks
+// through all that lives, and what is left comes on top of what runs.
+const CollectedAfter = 3
 
 func newGate(memory int64, queue int, collect func()) *gate {
 	size := memory / (memoryKiB << 10)
@@ -74,7 +74,7 @@ func (g *gate) taken(n int64) (leave func()) {
 		g.running.Add(-n)
 		defer g.slots.Release(n)
 		// Before the slot is given on: what waits for the collector is memory of hashing, too.
-		if left := g.left.Add(n); g.collect != nil && left >= int64(CollectedAfter(int(g.size))) && g.left.CompareAndSwap(left, 0) {
+		if left := g.left.Add(n); g.collect != nil && left >= CollectedAfter && g.left.CompareAndSwap(left, 0) {
 			g.collect()
 		}
 	}

@@ -29,8 +29,7 @@ type Config struct {
 	Keys  *secret.Keys
 	Clock clock.Clock
 	// Memory is the most that running hashes may hold at once, in bytes; 0 means 256 MiB. The number of hashes at a time is
-	// also kept below the number of cores. What ended ones have left comes on top until it is collected: two hashes, or as
-	// many as may run.
+	// also kept below the number of cores. What ended ones have left comes on top until it is collected: that of CollectedAfter.
 	Memory int64
 	// Queue is how many may wait; 0 means 64. Beyond it there is a BusyError.
 	Queue int

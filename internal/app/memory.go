@@ -28,7 +28,7 @@ const (
 
 // memoryLimit is what the runtime may hold for a heap of which that much lives, in bytes, where so many hashes may run.
 func memoryLimit(live uint64, hashes int) int64 {
-	room := int64(hashes+password.CollectedAfter(hashes))*oneHash + besidesHash
+	room := int64(hashes+password.CollectedAfter)*oneHash + besidesHash
 	return max(leastMemory, int64(live)+room, int64(live+live/2))
 }
 

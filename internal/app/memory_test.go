@@ -23,8 +23,8 @@ func TestMemoryLimitFollowsWhatLives(t *testing.T) {
 		{8, 1, 88},    // a node by itself
 		{27, 1, 107},  // with a hash in progress
 		{500, 1, 750}, // a large installation
-		{10, 7, 280},  // eight cores: seven hashes in progress, and the garbage of seven
-		{500, 15, 1074},
+		{10, 7, 204},  // eight cores: seven hashes in progress, and the garbage of three
+		{500, 15, 846},
 	} {
 		if got := memoryLimit(c.live<<20, c.hashes); got != c.want<<20 {
 			t.Errorf("%d MiB live, %d hashes: limit %d MiB, want %d", c.live, c.hashes, got>>20, c.want)
