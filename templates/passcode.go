@@ -263,8 +263,10 @@ type Passcode struct {
 	// RefreshURL is this page, for "Check again".
 	RefreshURL string
 	// EventsURL is the event stream: each message event's data is what PasscodeStatus.Render wrote; an event named "end"
-	// says that this page is over, and the script then loads RefreshURL. Empty when there is none.
+	// says that this page is over. Empty when there is none.
 	EventsURL string
+	// EndedURL is what the script loads then, without anybody having asked for it.
+	EndedURL string
 }
 
 // Render writes the page to w in the language of v.

@@ -124,7 +124,8 @@ func passcodeAt(stage Stage) Passcode {
 func passcodeOf(s PasscodeStatus) Passcode {
 	return Passcode{Client: shop, Length: 6, Status: s, ExpiresIn: 4*time.Minute + 32*time.Second,
 		VerifyURL: "/login/passcode", SMSURL: "/login/sms", ResendURL: "/login/resend", StartAgainURL: "/login/again",
-		RefreshURL: "/login?request=request-ref", EventsURL: "/login/events?request=request-ref"}
+		RefreshURL: "/login?request=request-ref", EventsURL: "/login/events?request=request-ref",
+		EndedURL: "/login?request=request-ref&stream=ended"}
 }
 
 var passcodeErrors = []struct {

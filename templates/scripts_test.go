@@ -148,13 +148,13 @@ func wait(t *testing.T, c <-chan struct{}, what string) {
 func passcodePageFollowsTheMessage(t *testing.T, browser context.Context) {
 	tmpl := newTemplates(t)
 	page := passcodeAt(StageOnItsWay)
-	page.RefreshURL, page.EventsURL = "/refreshed", "/events"
+	page.EndedURL, page.EventsURL = "/ended", "/events"
 	mux := servePage(t, tmpl, page)
 	s := &stream{make(chan string), make(chan struct{}, 4), make(chan struct{}, 4)}
 	mux.Handle("/events", s)
-	mux.HandleFunc("/refreshed", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/ended", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, "<title>refreshed</title>")
+		fmt.Fprint(w, "<title>ended</title>")
 	})
 	ctx, url := newTab(t, browser, mux)
 
@@ -192,7 +192,7 @@ func passcodePageFollowsTheMessage(t *testing.T, browser context.Context) {
 	wait(t, s.opened, "the visible tab listens again")
 
 	s.events <- "event: end\ndata:\n\n"
-	holds(t, ctx, `document.title === "refreshed"`)
+	holds(t, ctx, `document.title === "ended"`)
 }
 
 func passwordIsRevealed(t *testing.T, browser context.Context) {

@@ -31,7 +31,7 @@ func states() []state {
 	at := func(s templates.PasscodeStatus, change ...func(*templates.Passcode)) templates.Passcode {
 		s.PhoneEnding = "47"
 		p := templates.Passcode{Client: client, Length: 6, Status: s, ExpiresIn: 4 * time.Minute,
-			VerifyURL: "/verify", SMSURL: "/sms", ResendURL: "/again", StartAgainURL: "/again", RefreshURL: "/"}
+			VerifyURL: "/verify", SMSURL: "/sms", ResendURL: "/again", StartAgainURL: "/again", RefreshURL: "/", EndedURL: "/"}
 		for _, c := range change {
 			c(&p)
 		}

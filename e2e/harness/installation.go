@@ -53,6 +53,7 @@ type Installation struct {
 	Tap *rig.Tap
 
 	environment []string
+	clients     *clients
 	calls       *calls
 	clock       *ahead
 	t           testing.TB
@@ -69,7 +70,7 @@ func (in *Installation) For(t testing.TB) *Installation {
 func Install(t testing.TB, o Options) *Installation {
 	t.Helper()
 	address := Loopback(Ports(t, 1))
-	in := &Installation{Issuer: "http://" + address, ConfigFile: filepath.Join(t.TempDir(), "parola.yaml"), clock: new(ahead), t: t}
+	in := &Installation{Issuer: "http://" + address, ConfigFile: filepath.Join(t.TempDir(), "parola.yaml"), clock: new(ahead), clients: new(clients), t: t}
 	webhook := o.Webhook
 	if webhook == "" {
 		webhook = in.Issuer + "/webhooks/whatsapp"
@@ -229,6 +230,7 @@ func (in *Installation) RelyingParty(id string) *RelyingParty {
 		rp.Secret = ""
 	}
 	in.t.Cleanup(rp.HTTP.CloseIdleConnections)
+	in.clients.add(rp.HTTP)
 	return rp
 }
 
@@ -248,6 +250,7 @@ func (in *Installation) WithNewSecret(id string) *RelyingParty {
 func (in *Installation) Browser() *Browser {
 	in.t.Helper()
 	b := NewBrowser(in.t, nil)
+	in.clients.add(b.Client)
 	b.StopAt = func(u *url.URL) bool { return strings.HasPrefix(u.String(), callback) }
 	return b
 }
@@ -262,6 +265,27 @@ func (in *Installation) Node() (node *Installation, address string) {
 		other.Config.Server.InternalListen = Loopback(port + 1)
 	}
 	return &other, "http://" + other.Config.Server.Listen
+}
+
+// clients are those that keep connections. One that a provider closed when it stopped looks open until this process has
+// noticed, and a post on it fails that would reach the provider that came after.
+type clients struct {
+	mu   sync.Mutex
+	list []*http.Client
+}
+
+func (c *clients) add(one *http.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, one)
+}
+
+func (c *clients) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.list {
+		one.CloseIdleConnections()
+	}
 }
 
 // Provider is a provider that runs in the test process, on its real socket.
@@ -293,6 +317,7 @@ func (in *Installation) Run(observe func(op string)) *Provider {
 		base.Close()
 		t.Fatal(err)
 	}
+	in.clients.forget()
 	ended := make(chan error, 1)
 	go func() { ended <- provider.Run(ctx) }()
 	p.stop = sync.OnceFunc(func() {
@@ -355,6 +380,7 @@ func (in *Installation) serve(environment ...string) *Process {
 
 func (in *Installation) answers(p *Process, address string) {
 	in.t.Helper()
+	in.clients.forget()
 	Eventually(in.t, 30*time.Second, "parola serve answers", func() bool {
 		if !p.Running() {
 			in.t.Fatalf("parola serve ended:\n%s", p.Output())

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/html"
+
 	"github.com/parola-id/parola/mfa"
 )
 
@@ -73,6 +75,26 @@ func TestTheStreamShowsWhatBecomesOfTheMessageAndEndsWithTheChallenge(t *testing
 		t.Errorf("last message %q", m)
 	}
 	b.next(messages, "never said")
+	// The tab in which it was typed carries the answer to the client; the one that watched does not bring it once more.
+	b.streamEnded()
+	b.wantPage(http.StatusOK, pathPasscode)
+	b.wantText("Already finished")
+	b.get(pathPasscode + "?r=" + id) // somebody asks for it: the other tab may have lost the answer
+	b.wantPage(http.StatusOK, resumePath)
+}
+
+// streamEnded loads what the script of the page loads when the stream says that the page is over.
+func (b *browser) streamEnded() {
+	b.t.Helper()
+	doc, err := html.Parse(strings.NewReader(b.page.body))
+	must(b.t, err)
+	for n := range doc.Descendants() {
+		if next := attr(n, "data-ended"); next != "" {
+			b.get(next)
+			return
+		}
+	}
+	b.t.Fatalf("the page says nothing of the end of its stream:\n%s", b.page.body)
 }
 
 func TestTheStreamEndsWhenThePasscodeExpires(t *testing.T) {
@@ -84,6 +106,9 @@ func TestTheStreamEndsWhenThePasscodeExpires(t *testing.T) {
 	if m := b.next(messages, "event:"); m != "event: end" {
 		t.Errorf("message %q", m)
 	}
+	b.streamEnded()
+	b.wantPage(http.StatusOK, pathPasscode)
+	b.wantText("This code has expired")
 }
 
 func TestDOS08_StreamsOfOneRequestAreBounded(t *testing.T) {

@@ -16,6 +16,11 @@ import (
 	"github.com/parola-id/parola/templates"
 )
 
+// paramStream marks a passcode page that was loaded by itself, because its event stream ended. If the login can finish,
+// the passcode was typed in another tab, which is on its way to the client at this moment: this one must not carry the
+// same answer there beside it (OA-24).
+const paramStream = "stream"
+
 // showPasscode shows where the challenge stands, or that it is over.
 func (l *Login) showPasscode(v *visit) {
 	step, err := l.decide(v)
@@ -28,6 +33,8 @@ func (l *Login) showPasscode(v *visit) {
 	case step.Kind == AskPassword && v.in.Challenge == ChallengeOver:
 		l.render(v, http.StatusOK, templates.PasscodeEnded{
 			Client: v.client(), Reason: endShown(v.progress.End), StartAgainURL: l.url(pathRestart, v.id())})
+	case step.Kind == Finish && v.r.URL.Query().Has(paramStream):
+		l.render(v, http.StatusOK, templates.PasscodeEnded{Client: v.client(), Reason: templates.PasscodeElsewhere})
 	case step.Kind != AskPasscode || v.in.Challenge != ChallengeOpen:
 		l.follow(v, step)
 	default:
@@ -63,6 +70,7 @@ func (l *Login) showStatus(v *visit, status int, p templates.Passcode) {
 	p.Client, p.Length, p.Status, p.ExpiresIn = v.client(), mfa.Digits, statusOf(v.progress), v.progress.ExpiresIn
 	p.VerifyURL, p.RefreshURL = l.url(pathPasscode, v.id()), l.url(pathPasscode, v.id())
 	p.SMSURL, p.ResendURL, p.EventsURL = l.url(pathSMS, v.id()), l.url(pathAgain, v.id()), l.url(pathEvents, v.id())
+	p.EndedURL = p.RefreshURL + "&" + paramStream + "=ended"
 	p.StartAgainURL = p.ResendURL // which starts again once there is nothing to send
 	if p.RetryIn > 0 {
 		l.renderLater(v, status, p.RetryIn, p)

@@ -70,7 +70,7 @@ function listen() {
   source.onmessage = (event) => showStatus(event.data);
   source.addEventListener("end", () => {
     stop();
-    location.replace(live.dataset.refresh);
+    location.replace(live.dataset.ended);
   });
   source.onerror = () => {
     checkAgain.hidden = false;
