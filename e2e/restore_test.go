@@ -170,13 +170,21 @@ func postgresTool(t *testing.T, name string, args ...string) {
 	}
 }
 
+// keysMade waits for the first RSA key, which takes a while to make: longer than a request may on a busy machine.
+func keysMade(t *testing.T, rp *harness.RelyingParty) (answer harness.Answer) {
+	t.Helper()
+	harness.Eventually(t, time.Minute, "the provider publishes its keys", func() bool {
+		var err error
+		answer, err = rp.Get("/jwks")
+		return err == nil && answer.Status == http.StatusOK
+	})
+	return answer
+}
+
 // kids are the keys that the provider publishes.
 func kids(t *testing.T, rp *harness.RelyingParty) (list []string) {
 	t.Helper()
-	answer, err := rp.Get("/jwks")
-	if err != nil || answer.Status != http.StatusOK {
-		t.Fatalf("read keys: %v %d", err, answer.Status)
-	}
+	answer := keysMade(t, rp)
 	keys, _ := answer.JSON["keys"].([]any)
 	for _, key := range keys {
 		list = append(list, key.(map[string]any)["kid"].(string))

@@ -221,14 +221,6 @@ func (s *survival) suffers(t *testing.T, f fault) {
 	holds(t, s.Installation)
 }
 
-// keysMade waits for the first RSA key, which takes a while to make.
-func keysMade(t *testing.T, rp *harness.RelyingParty) {
-	t.Helper()
-	if keys, err := rp.Get("/jwks"); err != nil || keys.Status != http.StatusOK {
-		t.Fatalf("JWKS: %d %v", keys.Status, err)
-	}
-}
-
 // newest is the last receipt that was kept.
 func (r *receipts) newest() *receipts {
 	r.mu.Lock()
