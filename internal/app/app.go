@@ -208,6 +208,7 @@ func (a *App) startWork(work *crew) {
 	work.start("verdicts", func(ctx context.Context) error { a.money.guard.Run(ctx); return nil })
 	work.start("ledger", func(ctx context.Context) error { a.money.ledger.Run(ctx); return nil })
 	work.start("fraud", func(ctx context.Context) error { a.money.judge.Run(ctx); return nil })
+	work.start("processors", func(ctx context.Context) error { lendProcessors(ctx, a.hasher.Load().Slots); return nil })
 	work.start("memory", func(ctx context.Context) error { tendMemory(ctx, a.hasher.Load().Slots); return nil })
 	work.start("clock", func(ctx context.Context) error { a.watchClock(ctx); return nil })
 	work.start("signing keys", a.tendKeys)

@@ -39,9 +39,11 @@ type Config struct {
 
 const (
 	readers = 4
-	// writerCache is what the writer may hold of the file, in KiB. With SQLite's own 2 MiB a batch of a hundred events, which
-	// touches the pages of a dozen indexes, would write and read the same pages several times before it commits.
-	writerCache = 12 << 10
+	// What a connection may hold of the file, in KiB. With SQLite's own 2 MiB for the writer a batch of a hundred events,
+	// which touches the pages of a dozen indexes, would write and read the same pages several times before it commits. A
+	// reader finds in the system's cache what it does not hold.
+	writerCache = 8 << 10
+	readerCache = 1 << 10
 )
 
 // Open opens the file. It neither migrates nor checks the schema: see Store.Migrate and Store.CheckSchema.
@@ -72,7 +74,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite database: %w", err)
 	}
-	reader, err := open(path, c.Synchronous, "_pragma=query_only(1)", readers)
+	reader, err := open(path, c.Synchronous, fmt.Sprintf("_pragma=query_only(1)&_pragma=cache_size(-%d)", readerCache), readers)
 	if err != nil {
 		writer.Close()
 		return nil, fmt.Errorf("open SQLite database: %w", err)
