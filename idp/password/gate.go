@@ -41,6 +41,7 @@ const CollectedAfter = 3
 
 func newGate(memory int64, queue int, collect func()) *gate {
 	size := memory / (memoryKiB << 10)
+	// The cores: Go may have more processors than those, which are lent to what runs here.
 	size = max(1, min(size, int64(min(runtime.NumCPU(), runtime.GOMAXPROCS(0))-1)))
 	return &gate{slots: semaphore.NewWeighted(size), size: size, queue: int64(queue), reserved: int64(queue) / 4, collect: collect}
 }
