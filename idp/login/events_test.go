@@ -67,6 +67,9 @@ func TestTheStreamShowsWhatBecomesOfTheMessageAndEndsWithTheChallenge(t *testing
 	if m := b.next(messages, "has arrived on WhatsApp"); !strings.HasPrefix(m, "data: ") || strings.Contains(m, "393331234567") {
 		t.Errorf("message %q", m)
 	}
+	early := s.newBrowser() // what b would be if its stream ended before the browser has the session's cookie
+	early.http.Jar.SetCookies(b.url("/"), b.http.Jar.Cookies(b.url(pathPasscode)))
+	early.get(pathPasscode + "?r=" + id)
 	tab := s.newBrowser()
 	tab.http.Jar = b.http.Jar
 	tab.get(pathPasscode + "?r=" + id)
@@ -76,9 +79,11 @@ func TestTheStreamShowsWhatBecomesOfTheMessageAndEndsWithTheChallenge(t *testing
 	}
 	b.next(messages, "never said")
 	// The tab in which it was typed carries the answer to the client; the one that watched does not bring it once more.
-	b.streamEnded()
-	b.wantPage(http.StatusOK, pathPasscode)
-	b.wantText("Already finished")
+	for _, watching := range []*browser{b, early} {
+		watching.streamEnded()
+		watching.wantPage(http.StatusOK, pathPasscode)
+		watching.wantText("Already finished")
+	}
 	b.get(pathPasscode + "?r=" + id) // somebody asks for it: the other tab may have lost the answer
 	b.wantPage(http.StatusOK, resumePath)
 }
@@ -109,6 +114,22 @@ func TestTheStreamEndsWhenThePasscodeExpires(t *testing.T) {
 	b.streamEnded()
 	b.wantPage(http.StatusOK, pathPasscode)
 	b.wantText("This code has expired")
+}
+
+func TestAStreamThatEndsAfterAnotherLoginLeadsOn(t *testing.T) {
+	s := newSite(t)
+	b, id, _ := s.atPasscode()
+	waiting := b.page
+	messages, _ := b.watch(id)
+	b.next(messages, "data:")
+	b.signIn("bank") // for another request, in another tab
+	s.clock.Advance(mfa.Defaults().PasscodeLife)
+	if m := b.next(messages, "event:"); m != "event: end" {
+		t.Errorf("message %q", m)
+	}
+	b.page = waiting
+	b.streamEnded()
+	b.wantPage(http.StatusOK, resumePath) // nothing is left to ask, and no other tab carries this answer
 }
 
 func TestDOS08_StreamsOfOneRequestAreBounded(t *testing.T) {

@@ -16,13 +16,18 @@ import (
 	"github.com/parola-id/parola/templates"
 )
 
-// paramStream marks a passcode page that was loaded by itself, because its event stream ended. If the login can finish,
-// the passcode was typed in another tab, which is on its way to the client at this moment: this one must not carry the
+// paramStream marks a passcode page that was loaded by itself, because its event stream ended. If that was by the right
+// passcode, it was typed in another tab, which is on its way to the client at this moment: this one must not carry the
 // same answer there beside it (OA-24).
 const paramStream = "stream"
 
 // showPasscode shows where the challenge stands, or that it is over.
 func (l *Login) showPasscode(v *visit) {
+	// The request says it, not the session, whose cookie may still be on its way to the other tab.
+	if v.r.URL.Query().Has(paramStream) && !v.in.Request.Progress.SecondFactorAt.IsZero() {
+		l.render(v, http.StatusOK, templates.PasscodeEnded{Client: v.client(), Reason: templates.PasscodeElsewhere})
+		return
+	}
 	step, err := l.decide(v)
 	if err != nil {
 		l.fail(v, "decide the next step", err)
@@ -33,8 +38,6 @@ func (l *Login) showPasscode(v *visit) {
 	case step.Kind == AskPassword && v.in.Challenge == ChallengeOver:
 		l.render(v, http.StatusOK, templates.PasscodeEnded{
 			Client: v.client(), Reason: endShown(v.progress.End), StartAgainURL: l.url(pathRestart, v.id())})
-	case step.Kind == Finish && v.r.URL.Query().Has(paramStream):
-		l.render(v, http.StatusOK, templates.PasscodeEnded{Client: v.client(), Reason: templates.PasscodeElsewhere})
 	case step.Kind != AskPasscode || v.in.Challenge != ChallengeOpen:
 		l.follow(v, step)
 	default:
